@@ -1,0 +1,64 @@
+"""One small tree of errors. A message says what is wrong and how to put it right; HTTP status codes are mapped in scale_api."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a document: `path` names the field (``interface.input_data[0].name``), `message` the fix."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+@dataclass(frozen=True)
+class Warning_:
+    """Something legal that will probably surprise: the documentation's {id, details} pair."""
+
+    id: str
+    details: str
+
+
+class ScaleError(Exception):
+    """Something went wrong in Scale."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class NotFound(ScaleError):
+    """The object that was asked for does not exist."""
+
+
+class Invalid(ScaleError):
+    """What was given cannot be accepted; `problems` lists every field at once."""
+
+    def __init__(self, message: str = "", problems: Sequence[Problem] = ()) -> None:
+        self.problems = tuple(problems)
+        super().__init__(message or "; ".join(str(problem) for problem in self.problems))
+
+
+class Conflict(ScaleError):
+    """The object changed meanwhile, or another one has the same name."""
+
+
+class IllegalTransition(ScaleError):
+    """A status may not change in that way."""
+
+    def __init__(self, what: str, ids: Sequence[object], start: str, finish: str) -> None:
+        self.start, self.finish = start, finish
+        super().__init__(f"{what} {', '.join(map(str, ids))} is {start} and cannot become {finish}")
+
+
+class BrokerError(ScaleError):
+    """Files could not be listed, moved, stored or fetched; usually worth another try."""
+
+
+class ConfigurationError(ScaleError):
+    """A setting is missing or wrong."""

@@ -1,0 +1,140 @@
+"""Every setting of Scale, read once. The only reader of os.environ; docs/configuration.md tells the same to people."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scale_core.errors import ConfigurationError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Values of the SCALE_* variables. Durations are seconds, memory MiB."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    flower_port: int = 0
+    database_url: str = ""
+    broker_url: str = ""
+    mesos_master: str = ""
+    mesos_role: str = "*"
+    mesos_principal: str = ""
+    mesos_secret: str = field(default="", repr=False)
+    framework_name: str = "Scale"
+    framework_failover_s: float = 7 * 24 * 3600
+    executor_command: str = ""
+    executor_cpus: float = 0.1
+    executor_mem: float = 64.0
+    devcluster_cpus: float = 0.0  # 0: what the machine has
+    devcluster_mem: float = 0.0
+    devcluster_disk: float = 0.0
+    mounts: Mapping[str, str] = field(default_factory=dict)
+    strike_scan_s: float = 1.0
+    sweep_s: float = 5.0
+    offer_hold_s: float = 5.0
+    reserve_after_s: float = 60.0
+    reconcile_s: float = 60.0
+    log_level: str = "INFO"
+    gunicorn_workers: int = 2
+    worker_concurrency: int = 2
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read SCALE_* variables; raises ConfigurationError naming the variable and the fix."""
+        env = os.environ if environ is None else environ
+        home = Path(env.get("SCALE_HOME") or CHECKOUT / "var").expanduser().resolve()
+        default_executor = f"cd {shlex.quote(str(CHECKOUT))} && exec {shlex.quote(sys.executable)} -m scale_worker.executor"
+        return cls(
+            home=home,
+            host=env.get("SCALE_HOST") or cls.host,
+            port=_number(env, "SCALE_PORT", cls.port, int),
+            flower_port=_number(env, "SCALE_FLOWER_PORT", 0, int),
+            database_url=_database_url(env.get("SCALE_DATABASE_URL", "")),
+            broker_url=env.get("SCALE_BROKER_URL", ""),
+            mesos_master=env.get("SCALE_MESOS_MASTER", ""),
+            mesos_role=env.get("SCALE_MESOS_ROLE") or cls.mesos_role,
+            mesos_principal=env.get("SCALE_MESOS_PRINCIPAL", ""),
+            mesos_secret=_secret(env, "SCALE_MESOS_SECRET"),
+            framework_name=env.get("SCALE_FRAMEWORK_NAME") or cls.framework_name,
+            framework_failover_s=_number(env, "SCALE_FRAMEWORK_FAILOVER_S", cls.framework_failover_s, float),
+            executor_command=env.get("SCALE_EXECUTOR_COMMAND") or default_executor,
+            executor_cpus=_number(env, "SCALE_EXECUTOR_CPUS", cls.executor_cpus, float),
+            executor_mem=_number(env, "SCALE_EXECUTOR_MEM", cls.executor_mem, float),
+            devcluster_cpus=_number(env, "SCALE_DEVCLUSTER_CPUS", 0.0, float),
+            devcluster_mem=_number(env, "SCALE_DEVCLUSTER_MEM", 0.0, float),
+            devcluster_disk=_number(env, "SCALE_DEVCLUSTER_DISK", 0.0, float),
+            mounts=parse_mounts(env.get("SCALE_MOUNTS", "")),
+            strike_scan_s=_number(env, "SCALE_STRIKE_SCAN_S", cls.strike_scan_s, float),
+            sweep_s=_number(env, "SCALE_SWEEP_S", cls.sweep_s, float),
+            offer_hold_s=_number(env, "SCALE_OFFER_HOLD_S", cls.offer_hold_s, float),
+            reserve_after_s=_number(env, "SCALE_RESERVE_AFTER_S", cls.reserve_after_s, float),
+            reconcile_s=_number(env, "SCALE_RECONCILE_S", cls.reconcile_s, float),
+            log_level=(env.get("SCALE_LOG_LEVEL") or cls.log_level).upper(),
+            gunicorn_workers=_number(env, "SCALE_API_WORKERS", cls.gunicorn_workers, int),
+            worker_concurrency=_number(env, "SCALE_WORKER_CONCURRENCY", cls.worker_concurrency, int),
+        )
+
+    def require(self, *names: str) -> None:
+        """Raise ConfigurationError unless each named setting has a value."""
+        for name in names:
+            if not getattr(self, name):
+                raise ConfigurationError(
+                    f"SCALE_{name.upper()} is not set. script/server sets it for the embedded parts; "
+                    "a process started by hand needs it in its environment"
+                )
+
+
+def parse_mounts(text: str) -> dict[str, str]:
+    """SCALE_MOUNTS: ``host:/remote/path=/local/path`` pairs separated by semicolons.
+
+    A Strike or an nfs workspace whose mount begins with the left side is found under the right side on this machine.
+    """
+    mounts = {}
+    for pair in filter(None, (part.strip() for part in text.split(";"))):
+        remote, separator, local = pair.partition("=")
+        if not separator or ":" not in remote or not local.startswith("/"):
+            raise ConfigurationError(f"SCALE_MOUNTS: {pair!r} is not of the form host:/remote/path=/local/path")
+        mounts[remote.rstrip("/")] = local.rstrip("/") or "/"
+    return mounts
+
+
+def _number(env: Mapping[str, str], name: str, default: float, kind: type) -> int | float:  # type: ignore[type-arg]
+    text = env.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = kind(text)
+    except ValueError:
+        raise ConfigurationError(f"{name}={text!r} is not a number") from None
+    if value < 0:
+        raise ConfigurationError(f"{name}={text!r} must not be negative")
+    return value  # type: ignore[no-any-return]
+
+
+def _secret(env: Mapping[str, str], name: str) -> str:
+    """The value of NAME, or the content of the file that NAME_FILE names."""
+    path = env.get(f"{name}_FILE")
+    if not path:
+        return env.get(name, "")
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise ConfigurationError(f"{name}_FILE: {error}") from error
+
+
+def _database_url(url: str) -> str:
+    """SQLAlchemy's spelling of a PostgreSQL URL; plain postgres:// and postgresql:// are taken too."""
+    if not url:
+        return ""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.split("+")[0] not in ("postgres", "postgresql", "postgis"):
+        raise ConfigurationError("SCALE_DATABASE_URL must begin with postgresql://")
+    return f"postgresql+psycopg2://{rest}"
