@@ -1,0 +1,74 @@
+"""Strikes and the files that they saw."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import ARRAY, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from scale_core.db.base import Base, BigInt, Document, Id, Stamped, enum_of
+from scale_core.domain.ingest import OPEN_STATUSES, IngestStatus
+
+if TYPE_CHECKING:
+    from scale_core.db.file import ScaleFile, Workspace
+    from scale_core.db.job import Job
+
+_OPEN = ", ".join(f"'{status.value}'" for status in OPEN_STATUSES)
+
+
+class Strike(Stamped, Base):
+    """A process that watches a directory. Its job (type scale-strike) is RUNNING while it is watched."""
+
+    __tablename__ = "strike"
+
+    id: Mapped[Id]
+    name: Mapped[str] = mapped_column(String(50), unique=True)
+    title: Mapped[str | None] = mapped_column(String(50))
+    description: Mapped[str] = mapped_column(String(500), server_default="")
+    configuration: Mapped[Document]
+    job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"), unique=True)
+    last_scan: Mapped[datetime | None]
+    last_error: Mapped[str | None] = mapped_column(Text)
+
+    job: Mapped[Job | None] = relationship("Job")
+
+
+class Ingest(Stamped, Base):
+    __tablename__ = "ingest"
+    __table_args__ = (
+        Index(
+            "uq_ingest_strike_id_file_name_open",
+            "strike_id",
+            "file_name",
+            unique=True,
+            postgresql_where=text(f"status IN ({_OPEN})"),
+        ),
+        Index("ix_ingest_status_last_modified", "status", "last_modified"),
+    )
+
+    id: Mapped[Id]
+    file_name: Mapped[str] = mapped_column(Text, index=True)
+    strike_id: Mapped[int] = mapped_column(ForeignKey("strike.id"), index=True)
+    job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"), index=True)
+    status: Mapped[IngestStatus] = mapped_column(enum_of(IngestStatus, "status"))
+    reason: Mapped[str | None] = mapped_column(Text)  # why it is ERRORED, DEFERRED or DUPLICATE
+    transfer_path: Mapped[str] = mapped_column(Text)
+    bytes_transferred: Mapped[BigInt]
+    transfer_started: Mapped[datetime]
+    transfer_ended: Mapped[datetime | None]
+    media_type: Mapped[str] = mapped_column(String(250), server_default="")
+    file_size: Mapped[BigInt | None]
+    checksum: Mapped[str | None] = mapped_column(String(64))
+    data_type: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    file_path: Mapped[str] = mapped_column(Text, server_default="")
+    workspace_id: Mapped[int | None] = mapped_column(ForeignKey("workspace.id"), index=True)
+    ingest_path: Mapped[str] = mapped_column(Text, server_default="")
+    ingest_started: Mapped[datetime | None]
+    ingest_ended: Mapped[datetime | None] = mapped_column(index=True)
+    source_file_id: Mapped[int | None] = mapped_column(ForeignKey("scale_file.id"), index=True)
+
+    strike: Mapped[Strike] = relationship()
+    workspace: Mapped[Workspace | None] = relationship("Workspace")
+    source_file: Mapped[ScaleFile | None] = relationship("ScaleFile", back_populates="ingests")

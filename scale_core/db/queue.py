@@ -1,0 +1,30 @@
+"""The queue: one row is one execution that waits for a node."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from scale_core.db.base import Base
+
+
+class Queue(Base):
+    """Ordered by priority (lower first), then by the time of queuing. Resources are cpus and MiB."""
+
+    __tablename__ = "queue"
+    # rows come and go: the migration makes autovacuum clean up early, so that a claim never walks over many dead ones
+    __table_args__ = (Index("ix_queue_claim", "priority", "queued", "job_exe_id"),)
+
+    job_exe_id: Mapped[int] = mapped_column(ForeignKey("job_exe.id"), primary_key=True, autoincrement=False)
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)
+    job_type_id: Mapped[int] = mapped_column(ForeignKey("job_type.id"), index=True)
+    priority: Mapped[int]
+    node_required_id: Mapped[int | None] = mapped_column(ForeignKey("node.id"), index=True)
+    cpus_required: Mapped[float]
+    mem_required: Mapped[float]
+    disk_in_required: Mapped[float]
+    disk_out_required: Mapped[float]
+    disk_total_required: Mapped[float]
+    queued: Mapped[datetime]

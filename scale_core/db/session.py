@@ -1,0 +1,80 @@
+"""Engine, sessions and transactions; advisory locks; paging."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from sqlalchemy import Engine, Select, create_engine, func, select, text
+from sqlalchemy.orm import Session, sessionmaker
+
+
+def make_engine(url: str, pool_size: int = 5, **options: Any) -> Engine:
+    """An engine for PostgreSQL: UTC, statement and idle time-outs, dead connections noticed before use."""
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
+        json_deserializer=_loads,
+        connect_args={
+            "connect_timeout": 5,
+            "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60000 -c lock_timeout=30000",
+            "application_name": options.pop("application_name", "scale"),
+        },
+        **options,
+    )
+
+
+def make_sessions(engine: Engine) -> sessionmaker[Session]:
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+Sessions = Callable[[], Session]
+
+
+@contextmanager
+def transaction(sessions: Sessions) -> Iterator[Session]:
+    """One short transaction: committed at the end of the block, rolled back by an exception."""
+    with sessions() as session, session.begin():
+        yield session
+
+
+def try_advisory_lock(session: Session, name: str) -> bool:
+    """Take a lock of this name until the transaction ends; False when somebody else holds it."""
+    return bool(session.scalar(select(func.pg_try_advisory_xact_lock(_lock_key(name)))))
+
+
+def advisory_lock(session: Session, name: str) -> None:
+    """Wait for, and take, a lock of this name until the transaction ends."""
+    session.execute(select(func.pg_advisory_xact_lock(_lock_key(name))))
+
+
+def notify(session: Session, channel: str, payload: str = "") -> None:
+    """Wake up whoever LISTENs on the channel when this transaction commits."""
+    session.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": channel, "payload": payload})
+
+
+def paginate(session: Session, query: Select[Any], offset: int, limit: int) -> tuple[Sequence[Any], int]:
+    """The rows of one page and the number of all rows: two queries, plus those of the query's eager loads."""
+    total = session.scalar(select(func.count()).select_from(query.order_by(None).options().subquery())) or 0
+    if offset >= total:
+        return [], total
+    rows = session.execute(query.offset(offset).limit(limit)).unique().scalars().all()
+    return rows, total
+
+
+def _lock_key(name: str) -> int:
+    return zlib.crc32(name.encode()) | 0x5CA1E << 32
+
+
+def _loads(value: str | bytes) -> Any:
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return json.loads(value)  # jsonb numbers beyond 64 bits
