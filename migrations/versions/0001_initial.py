@@ -481,7 +481,6 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('job_exe_id', name=op.f('pk_queue')),
     postgresql_with={'autovacuum_vacuum_scale_factor': 0.0, 'autovacuum_vacuum_threshold': 1000, 'fillfactor': 70}
     )
-    op.execute('ALTER TABLE queue SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, fillfactor = 70)')
     op.create_index('ix_queue_claim', 'queue', ['priority', 'queued', 'job_exe_id'], unique=False)
     op.create_index(op.f('ix_queue_job_id'), 'queue', ['job_id'], unique=False)
     op.create_index(op.f('ix_queue_job_type_id'), 'queue', ['job_type_id'], unique=False)

@@ -14,8 +14,17 @@ class Queue(Base):
     """Ordered by priority (lower first), then by the time of queuing. Resources are cpus and MiB."""
 
     __tablename__ = "queue"
-    # rows come and go: the migration makes autovacuum clean up early, so that a claim never walks over many dead ones
-    __table_args__ = (Index("ix_queue_claim", "priority", "queued", "job_exe_id"),)
+    __table_args__ = (
+        Index("ix_queue_claim", "priority", "queued", "job_exe_id"),
+        # rows come and go: clean up early, so that a claim never walks over many dead ones
+        {
+            "postgresql_with": {
+                "autovacuum_vacuum_scale_factor": 0.0,
+                "autovacuum_vacuum_threshold": 1000,
+                "fillfactor": 70,
+            }
+        },
+    )
 
     job_exe_id: Mapped[int] = mapped_column(ForeignKey("job_exe.id"), primary_key=True, autoincrement=False)
     job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)

@@ -1,0 +1,1 @@
+"""The reading side: lists and details as REST shows them. Services change things; queries only look."""
