@@ -8,9 +8,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from scale_core.errors import ConfigurationError
 
+Number = TypeVar("Number", int, float)
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -51,7 +53,8 @@ class Settings:
         """Read SCALE_* variables; raises ConfigurationError naming the variable and the fix."""
         env = os.environ if environ is None else environ
         home = Path(env.get("SCALE_HOME") or CHECKOUT / "var").expanduser().resolve()
-        default_executor = f"cd {shlex.quote(str(CHECKOUT))} && exec {shlex.quote(sys.executable)} -m scale_worker.executor"
+        checkout, python = shlex.quote(str(CHECKOUT)), shlex.quote(sys.executable)
+        default_executor = f"cd {checkout} && exec {python} -m scale_worker.executor"
         return cls(
             home=home,
             host=env.get("SCALE_HOST") or cls.host,
@@ -106,7 +109,7 @@ def parse_mounts(text: str) -> dict[str, str]:
     return mounts
 
 
-def _number(env: Mapping[str, str], name: str, default: float, kind: type) -> int | float:  # type: ignore[type-arg]
+def _number(env: Mapping[str, str], name: str, default: Number, kind: type[Number]) -> Number:
     text = env.get(name, "").strip()
     if not text:
         return default
@@ -116,7 +119,7 @@ def _number(env: Mapping[str, str], name: str, default: float, kind: type) -> in
         raise ConfigurationError(f"{name}={text!r} is not a number") from None
     if value < 0:
         raise ConfigurationError(f"{name}={text!r} must not be negative")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _secret(env: Mapping[str, str], name: str) -> str:

@@ -28,9 +28,7 @@ class InputSchema(Schema):
 
 class OutputSchema(Schema):
     name = name_field(required=True)
-    type = fields.String(
-        required=True, validate=validate.OneOf(("file", "files"), error="must be file or files")
-    )
+    type = fields.String(required=True, validate=validate.OneOf(("file", "files"), error="must be file or files"))
     required = fields.Boolean(load_default=True, truthy={True}, falsy={False})
     media_type = fields.String()
 
@@ -52,8 +50,10 @@ class JobInterfaceSchema(Schema):
     @validates_schema
     def names_are_unique(self, data: dict[str, Any], **_: Any) -> None:
         names = [entry["name"] for key in ("input_data", "output_data", "shared_resources") for entry in data[key]]
-        errors = [f"the name {name!r} is used more than once; inputs and outputs share one namespace"
-                  for name in duplicates(names)]
+        errors = [
+            f"the name {name!r} is used more than once; inputs and outputs share one namespace"
+            for name in duplicates(names)
+        ]
         if OUTPUT_DIR in names:
             errors.append(f"{OUTPUT_DIR} is the name of the output directory and cannot be used")
         if errors:

@@ -18,9 +18,7 @@ _PATHS = {"nfs": "mount", "host": "host_path"}
 
 
 class BrokerSchema(Schema):
-    type = fields.String(
-        required=True, validate=validate.OneOf(tuple(_PATHS), error="must be one of nfs, host")
-    )
+    type = fields.String(required=True, validate=validate.OneOf(tuple(_PATHS), error="must be one of nfs, host"))
     mount = fields.String(validate=_REMOTE)
     host_path = fields.String(validate=_ABSOLUTE)
 

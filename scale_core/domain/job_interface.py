@@ -135,9 +135,7 @@ def check_inputs(
     return problems
 
 
-def _check_files(
-    path: str, spec: InputSpec, file_ids: Sequence[int], files: Mapping[int, FileFacts]
-) -> list[Problem]:
+def _check_files(path: str, spec: InputSpec, file_ids: Sequence[int], files: Mapping[int, FileFacts]) -> list[Problem]:
     problems = []
     for file_id in file_ids:
         facts = files.get(file_id)
@@ -155,9 +153,7 @@ def _check_files(
     return problems
 
 
-def check_outputs(
-    interface: JobInterface, workspaces: Mapping[str, int], usable: Mapping[int, bool]
-) -> list[Problem]:
+def check_outputs(interface: JobInterface, workspaces: Mapping[str, int], usable: Mapping[int, bool]) -> list[Problem]:
     """Every declared output needs an existing, active workspace (`usable`: id -> is it active)."""
     problems = [
         Problem("output_data", f"there is no output called {name!r}")
@@ -184,9 +180,7 @@ def media_type_warnings(where: str, spec: InputSpec, offered: Sequence[str]) -> 
     ]
 
 
-def disk_required(
-    const_mib: float, multiplier: float, file_sizes: Sequence[int]
-) -> tuple[float, float]:
+def disk_required(const_mib: float, multiplier: float, file_sizes: Sequence[int]) -> tuple[float, float]:
     """(disk_in, disk_out) in MiB: inputs rounded up; outputs a constant plus a multiple of the inputs, rounded up."""
     disk_in = float(-(-sum(file_sizes) // (1024 * 1024)))
     disk_out = float(-(-(multiplier * disk_in + const_mib) // 1))

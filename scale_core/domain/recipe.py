@@ -12,6 +12,7 @@ from scale_core.domain.job_interface import (
     InputSpec,
     JobData,
     JobInterface,
+    OutputSpec,
     media_type_warnings,
 )
 from scale_core.errors import Problem, Warning_
@@ -135,10 +136,13 @@ def _sources(
                 problems.append(
                     Problem(f"{path}.dependencies", f"{dependency.name} has no output called {output_name!r}")
                 )
-            sources[job_input] = output and InputSpec(
-                output_name, output.type, output.required, (output.media_type,) if output.media_type else ()
-            )
+            sources[job_input] = as_input(output) if output else None
     return sources
+
+
+def as_input(output: OutputSpec) -> InputSpec:
+    """An output described as if it were an input: what it delivers is what such an input takes."""
+    return InputSpec(output.name, output.type, output.required, (output.media_type,) if output.media_type else ())
 
 
 def _check_source(path: str, spec: InputSpec, source: InputSpec) -> list[Problem]:
