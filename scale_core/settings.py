@@ -35,6 +35,8 @@ class Settings:
     executor_command: str = ""
     executor_cpus: float = 0.1
     executor_mem: float = 64.0
+    devcluster_port: int = 5050
+    devcluster_agent_port: int = 5051
     devcluster_cpus: float = 0.0  # 0: what the machine has
     devcluster_mem: float = 0.0
     devcluster_disk: float = 0.0
@@ -71,6 +73,8 @@ class Settings:
             executor_command=env.get("SCALE_EXECUTOR_COMMAND") or default_executor,
             executor_cpus=_number(env, "SCALE_EXECUTOR_CPUS", cls.executor_cpus, float),
             executor_mem=_number(env, "SCALE_EXECUTOR_MEM", cls.executor_mem, float),
+            devcluster_port=_number(env, "SCALE_DEVCLUSTER_PORT", cls.devcluster_port, int),
+            devcluster_agent_port=_number(env, "SCALE_DEVCLUSTER_AGENT_PORT", cls.devcluster_agent_port, int),
             devcluster_cpus=_number(env, "SCALE_DEVCLUSTER_CPUS", 0.0, float),
             devcluster_mem=_number(env, "SCALE_DEVCLUSTER_MEM", 0.0, float),
             devcluster_disk=_number(env, "SCALE_DEVCLUSTER_DISK", 0.0, float),
