@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -178,7 +179,12 @@ class Outcome:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Outcome:
-        raw = json.loads(text)
+        return cls.from_dict(json.loads(text))
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Outcome:
+        """Rebuild an outcome; fields that this version does not know are ignored, so that versions may mix."""
+        raw = dict(document)
         for phase in ("pre", "job", "post"):
             raw[phase] = _build(Phase, raw.get(phase) or {})
         raw["files"] = tuple(_build(StoredFile, f) for f in raw.get("files", ()))
@@ -214,7 +220,7 @@ class StatusData:
         """Inverse of encode. Raises ValueError when the data is not ours."""
         try:
             raw = json.loads(zlib.decompress(base64.b64decode(data)))
-            outcome = Outcome.from_json(json.dumps(raw["outcome"])) if raw.get("outcome") else None
+            outcome = Outcome.from_dict(raw["outcome"]) if raw.get("outcome") else None
             return cls(raw.get("directory"), outcome, raw.get("outcome_file"))
         except (zlib.error, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not status data of a Scale executor: {error}") from error

@@ -52,7 +52,7 @@ def _active_rules(session: Session, type_: RuleType) -> list[tuple[TriggerRule, 
             .where(TriggerRule.type == type_, TriggerRule.is_active, target.is_active)
             .order_by(TriggerRule.id)
         )
-        found.extend((row[0], row[1]) for row in rows)
+        found.extend((rule, owner) for rule, owner in rows)  # type: ignore[misc]
     return found
 
 

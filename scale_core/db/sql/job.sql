@@ -1,5 +1,6 @@
 -- enqueue -- Put jobs on the queue: status, execution and queue row in one statement, whatever their number.
 -- A row without data keeps the job's. Jobs that may not become QUEUED (compare-and-set) are left out of the result.
+-- Long-running system jobs (Strikes) get no queue row: workers run them, no node does.
 WITH wanted AS (
     SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb))
         AS r(job_id bigint, data jsonb, disk_in double precision, disk_out double precision)
@@ -18,15 +19,18 @@ WITH wanted AS (
     INSERT INTO job_exe (job_id, status, timeout, queued, created, last_modified)
     SELECT id, 'QUEUED', timeout, :now, :now, :now FROM moved ORDER BY id
     RETURNING id, job_id
-)
+), waiting AS (
 INSERT INTO queue (
     job_exe_id, job_id, job_type_id, priority, cpus_required, mem_required,
     disk_in_required, disk_out_required, disk_total_required, queued
 )
 SELECT started.id, moved.id, moved.job_type_id, moved.priority, moved.cpus_required, moved.mem_required,
     moved.disk_in, moved.disk_out, moved.disk_in + moved.disk_out, :now
-FROM started JOIN moved ON moved.id = started.job_id
-RETURNING job_id;
+FROM started
+JOIN moved ON moved.id = started.job_id
+JOIN job_type ON job_type.id = moved.job_type_id AND NOT (job_type.is_system AND job_type.is_long_running)
+)
+SELECT job_id FROM started;
 
 -- inherited_links -- Ancestors of the inputs of an execution, to be linked with each of its products.
 SELECT DISTINCT ON (link.ancestor_id)
