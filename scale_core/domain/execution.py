@@ -29,7 +29,7 @@ class InputFile:
 
 @dataclass(frozen=True)
 class Input:
-    """One input of the job: a property has `value`, file and files have `files`. Inputs that were not given are absent."""
+    """One input of the job: a property has `value`, file and files have `files`. What was not given is absent."""
 
     name: str
     type: str  # property, file, files
@@ -153,7 +153,7 @@ class IngestOutcome:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of one execution as its node saw it. `error` names a row of the error catalogue, None: none or unmapped."""
+    """The end of one execution as its node saw it. `error` names a row of the error catalogue; None: no or unmapped."""
 
     task_id: str
     job_exe_id: int
