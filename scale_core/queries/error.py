@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session
 from scale_core.db.job import Error
 from scale_core.db.session import paginate
 from scale_core.errors import NotFound
-from scale_core.queries.listing import Order, Page, Period
+from scale_core.queries.listing import ALWAYS, Order, Page, Period
 
 ORDER = Order(Error, default=["last_modified"])
 
 
 @dataclass(frozen=True)
 class ErrorFilters:
-    period: Period = Period()
+    period: Period = ALWAYS
 
 
 def list_errors(session: Session, filters: ErrorFilters, page: Page) -> tuple[Sequence[Error], int]:

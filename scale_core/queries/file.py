@@ -11,7 +11,7 @@ from typing import Any
 import shapely
 from geoalchemy2.elements import WKBElement
 from geoalchemy2.shape import to_shape
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased, joinedload, raiseload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -20,7 +20,7 @@ from scale_core.db.job import JobType
 from scale_core.db.session import paginate
 from scale_core.errors import NotFound
 from scale_core.queries.job_type import without_documents
-from scale_core.queries.listing import Order, Page, Period, With
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With
 
 FILE_ORDER = Order(ScaleFile, default=["last_modified"], related={"workspace": [ScaleFile.workspace]})
 PRODUCT_ORDER = Order(
@@ -37,7 +37,7 @@ PRODUCT_ORDER = Order(
 
 @dataclass(frozen=True)
 class FileFilters:
-    period: Period = Period()
+    period: Period = ALWAYS
     file_names: tuple[str, ...] = ()
 
 
@@ -182,14 +182,14 @@ def products_of_job(session: Session, job_id: int) -> Sequence[ScaleFile]:
     return session.scalars(query.options(*product_options()).order_by(ScaleFile.id)).all()
 
 
-def _filtered(query: Select[Any], filters: FileFilters) -> Select[Any]:
+def _filtered(query: Query, filters: FileFilters) -> Query:
     query = filters.period.limit(query, ScaleFile.last_modified)
     if filters.file_names:
         query = query.where(ScaleFile.file_name.in_(filters.file_names))
     return query
 
 
-def _by_key(session: Session, query: Select[Any], key: int | str, what: str) -> ScaleFile:
+def _by_key(session: Session, query: Query, key: int | str, what: str) -> ScaleFile:
     if isinstance(key, int):
         return _one(session, query.where(ScaleFile.id == key), f"id {key}", what)
     newest = query.where(ScaleFile.file_name == key).order_by(
@@ -198,7 +198,7 @@ def _by_key(session: Session, query: Select[Any], key: int | str, what: str) -> 
     return _one(session, newest.limit(1), f"name {key!r}", what)
 
 
-def _one(session: Session, query: Select[Any], key: str, what: str = "file") -> ScaleFile:
+def _one(session: Session, query: Query, key: str, what: str = "file") -> ScaleFile:
     file: ScaleFile | None = session.scalar(query)
     if file is None:
         raise NotFound(f"There is no {what} with the {key}.")
@@ -216,7 +216,7 @@ def _related(session: Session, file_id: int) -> Family:
     return family
 
 
-def _ordered_files(session: Session, ids: Select[Any]) -> Sequence[ScaleFile]:
+def _ordered_files(session: Session, ids: Query) -> Sequence[ScaleFile]:
     query = select(ScaleFile).where(ScaleFile.id.in_(ids)).order_by(ScaleFile.created, ScaleFile.id)
     return session.scalars(query.options(*product_options())).all()
 
@@ -234,5 +234,6 @@ def _source_ancestors(session: Session, product_ids: Sequence[int]) -> Mapping[i
     ).all()
     files = files_by_id(session, [file_id for _, ids in pairs for file_id in ids])
     for product_id, ids in pairs:
+        assert product_id is not None
         sources[product_id] = [files[file_id] for file_id in sorted(ids)]
     return sources

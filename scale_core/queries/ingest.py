@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, raiseload
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -17,7 +17,7 @@ from scale_core.domain.ingest import IngestStatus
 from scale_core.errors import NotFound
 from scale_core.queries.file import file_options
 from scale_core.queries.job_type import without_documents
-from scale_core.queries.listing import Order, Page, Period, known
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, known
 
 ORDER = Order(
     Ingest,
@@ -31,7 +31,7 @@ STRIKE_ORDER = Order(Strike, default=["last_modified"], related={"job": [Strike.
 class IngestFilters:
     """Statuses nobody knows match no ingest."""
 
-    period: Period = Period()
+    period: Period = ALWAYS
     statuses: tuple[str, ...] = ()
     strike_ids: tuple[int, ...] = ()
     file_names: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class IngestFilters:
 
 @dataclass(frozen=True)
 class StrikeFilters:
-    period: Period = Period()
+    period: Period = ALWAYS
     names: tuple[str, ...] = ()
 
 
@@ -58,7 +58,7 @@ def list_ingests(session: Session, filters: IngestFilters, page: Page) -> tuple[
 
 def get_ingest(session: Session, key: int | str) -> Ingest:
     """An ingest by id, or the newest of a file name, with its strike and the strike's job. Raises NotFound."""
-    query: Select[Any] = select(Ingest)
+    query: Query = select(Ingest)
     if isinstance(key, int):
         query = query.where(Ingest.id == key)
     else:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload, raiseload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -19,10 +19,16 @@ from scale_core.errors import NotFound
 from scale_core.queries import file
 from scale_core.queries.job_execution import light_execution_options
 from scale_core.queries.job_type import without_documents
-from scale_core.queries.listing import Order, Page, Period, With, known
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With, known
 
-_RELATED = {"job_type": [Job.job_type], "job_type_rev": [Job.job_type_rev], "event": [Job.event], "error": [Job.error]}
+_RELATED: dict[str, list[Any]] = {
+    "job_type": [Job.job_type],
+    "job_type_rev": [Job.job_type_rev],
+    "event": [Job.event],
+    "error": [Job.error],
+}
 ORDER = Order(Job, default=["last_modified"], related=_RELATED)
+REQUEUABLE = (JobStatus.FAILED, JobStatus.CANCELED)
 UPDATES_ORDER = Order(Job, default=["last_status_change"], related=_RELATED)
 
 
@@ -30,7 +36,7 @@ UPDATES_ORDER = Order(Job, default=["last_status_change"], related=_RELATED)
 class JobFilters:
     """Statuses and categories nobody knows match no job."""
 
-    period: Period = Period()
+    period: Period = ALWAYS
     statuses: tuple[str, ...] = ()
     ids: tuple[int, ...] = ()
     job_type_ids: tuple[int, ...] = ()
@@ -108,7 +114,7 @@ def get_job(session: Session, job_id: int) -> With:
     )
 
 
-def job_options() -> list[ORMOption]:
+def job_options() -> list[Any]:
     """Eager loads of what a job in a list shows."""
     return [
         without_documents(joinedload(Job.job_type)),
@@ -157,7 +163,7 @@ def _file_ids(entry: Mapping[str, Any]) -> list[int]:
     return [candidate for candidate in candidates if isinstance(candidate, int) and 0 < candidate < 2**63]
 
 
-def _filtered(query: Select[Any], filters: JobFilters) -> Select[Any]:
+def _filtered(query: Query, filters: JobFilters) -> Query:
     if filters.statuses:
         query = query.where(Job.status.in_(known(JobStatus, filters.statuses)))
     if filters.ids:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, defer, joinedload, raiseload
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -16,7 +16,7 @@ from scale_core.db.session import paginate
 from scale_core.domain.job import ExecutionStatus
 from scale_core.errors import NotFound
 from scale_core.queries.job_type import without_documents
-from scale_core.queries.listing import Order, Page, Period, known
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, known
 
 ORDER = Order(
     JobExecution,
@@ -36,7 +36,7 @@ FINISHED = frozenset(set(ExecutionStatus) - {ExecutionStatus.QUEUED, ExecutionSt
 class ExecutionFilters:
     """Statuses nobody knows match no execution."""
 
-    period: Period = Period()
+    period: Period = ALWAYS
     statuses: tuple[str, ...] = ()
     job_type_ids: tuple[int, ...] = ()
     job_type_names: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ def get_stored_log(session: Session, execution_id: int) -> StoredLog | None:
     return StoredLog(_text(log.stdout), _text(log.stderr)) if log else None
 
 
-def light_execution_options() -> list[ORMOption]:
+def light_execution_options() -> list[Any]:
     """Eager loads of what an execution shows inside of its job."""
     return [*_without_documents(), joinedload(JobExecution.error), raiseload("*")]
 
@@ -104,7 +104,7 @@ def _without_documents() -> list[ORMOption]:
     return [defer(getattr(JobExecution, name), raiseload=True) for name in names]
 
 
-def _filtered(query: Select[Any], filters: ExecutionFilters) -> Select[Any]:
+def _filtered(query: Query, filters: ExecutionFilters) -> Query:
     query = filters.period.limit(query, JobExecution.last_modified)
     if filters.statuses:
         query = query.where(JobExecution.status.in_(known(ExecutionStatus, filters.statuses)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.orm import Session, joinedload
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -16,14 +16,14 @@ from scale_core.db.job import Error, Job, JobType
 from scale_core.db.session import paginate
 from scale_core.domain.job import ErrorCategory, JobStatus
 from scale_core.errors import NotFound
-from scale_core.queries.listing import Order, Page, Period, With
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With
 
 ORDER = Order(JobType, default=["name", "version"])
 
 
 @dataclass(frozen=True)
 class JobTypeFilters:
-    period: Period = Period()
+    period: Period = ALWAYS
     names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
 
@@ -150,7 +150,7 @@ def _counts(session: Session, job_type_ids: Iterable[int], condition: ColumnElem
     return counts
 
 
-def _page_of_groups(session: Session, query: Select[Any], page: Page) -> tuple[Sequence[Any], int]:
+def _page_of_groups(session: Session, query: Query, page: Page) -> tuple[Sequence[Any], int]:
     total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
     return session.execute(query.offset(page.offset).limit(page.size)).all(), total
 

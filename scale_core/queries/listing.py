@@ -1,4 +1,4 @@
-"""What all lists share: a page, a time range, an order from a fixed map, and objects with what was looked up for them."""
+"""What all lists share: pages, time ranges, orders from a fixed map, and objects with what was looked up for them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import InstrumentedAttribute
 
 from scale_core.errors import Invalid, Problem
+
+Query = Select[*tuple[Any, ...]]
 
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
@@ -38,12 +40,15 @@ class Period:
     started: datetime | None = None
     ended: datetime | None = None
 
-    def limit(self, query: Select[Any], column: Any) -> Select[Any]:
+    def limit(self, query: Query, column: Any) -> Query:
         if self.started is not None:
             query = query.where(column >= self.started)
         if self.ended is not None:
             query = query.where(column <= self.ended)
         return query
+
+
+ALWAYS = Period()
 
 
 class Order:
@@ -74,7 +79,7 @@ class Order:
     def names(self) -> list[str]:
         return sorted(self._fields)
 
-    def apply(self, query: Select[Any], terms: Iterable[str]) -> Select[Any]:
+    def apply(self, query: Query, terms: Iterable[str]) -> Query:
         """Order the query; the id comes last, so that pages never overlap. Raises Invalid for an unknown field."""
         joined: list[Any] = []
         clauses = []

@@ -19,7 +19,7 @@ from scale_core.domain.job import ExecutionStatus, Resources
 from scale_core.errors import NotFound
 from scale_core.queries import job_execution
 from scale_core.queries.job_type import JobCount
-from scale_core.queries.listing import Order, Page, Period, With
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, With
 
 ORDER = Order(Node, default=["last_modified"], renamed={"slave_id": "agent_id"})
 SCHEDULER_SILENCE = timedelta(seconds=15)
@@ -27,7 +27,7 @@ SCHEDULER_SILENCE = timedelta(seconds=15)
 
 @dataclass(frozen=True)
 class NodeFilters:
-    period: Period = Period()
+    period: Period = ALWAYS
     include_inactive: bool = False
 
 
@@ -107,14 +107,14 @@ def get_status(session: Session, now: datetime) -> SystemStatus:
 def _cluster_usage(session: Session, documents: Sequence[Mapping[str, Any]]) -> Usage:
     scheduled = session.execute(
         select(
-            func.coalesce(func.sum(JobExecution.cpus_scheduled), 0.0),
-            func.coalesce(func.sum(JobExecution.mem_scheduled), 0.0),
-            func.coalesce(func.sum(JobExecution.disk_total_scheduled), 0.0),
+            func.sum(JobExecution.cpus_scheduled),
+            func.sum(JobExecution.mem_scheduled),
+            func.sum(JobExecution.disk_total_scheduled),
         ).where(JobExecution.status == ExecutionStatus.RUNNING)
     ).one()
     return Usage(
         sum((_total(document) for document in documents), Resources()),
-        Resources(*scheduled),
+        Resources(scheduled[0] or 0.0, scheduled[1] or 0.0, scheduled[2] or 0.0),
         sum((_used(document) for document in documents), Resources()),
     )
 
@@ -136,7 +136,7 @@ def _counts(session: Session, node_ids: Sequence[int], period: Period) -> dict[i
     )
     for node_id, status, category, count, most_recent in session.execute(
         period.limit(query, JobExecution.last_modified)
-    ):
+    ).all():
         counts[node_id].append(JobCount(status, count, most_recent, category))
     return counts
 

@@ -42,7 +42,7 @@ def list_status(session: Session) -> list[QueueStatus]:
         .order_by(JobType.is_paused, groups.c.highest_priority, groups.c.longest_queued, JobType.id)
     ).all()
     waiting = session.scalar(select(Scheduler.waiting)) or {}
-    return [QueueStatus(*row, reason=_reason(waiting.get(str(row[0].id)))) for row in rows]
+    return [QueueStatus(row[0], row[1], row[2], row[3], _reason(waiting.get(str(row[0].id)))) for row in rows]
 
 
 def _reason(value: object) -> str | None:

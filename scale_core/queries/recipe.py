@@ -16,7 +16,7 @@ from scale_core.db.trigger import TriggerEvent
 from scale_core.errors import NotFound
 from scale_core.queries import file
 from scale_core.queries.job import input_file_ids, job_options
-from scale_core.queries.listing import Order, Page, Period, With
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, With
 
 TYPE_ORDER = Order(RecipeType, default=["name", "version"])
 ORDER = Order(
@@ -32,12 +32,12 @@ ORDER = Order(
 
 @dataclass(frozen=True)
 class RecipeTypeFilters:
-    period: Period = Period()
+    period: Period = ALWAYS
 
 
 @dataclass(frozen=True)
 class RecipeFilters:
-    period: Period = Period()
+    period: Period = ALWAYS
     type_ids: tuple[int, ...] = ()
     type_names: tuple[str, ...] = ()
 

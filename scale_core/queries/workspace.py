@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session
 from scale_core.db.file import Workspace
 from scale_core.db.session import paginate
 from scale_core.errors import NotFound
-from scale_core.queries.listing import Order, Page, Period
+from scale_core.queries.listing import ALWAYS, Order, Page, Period
 
 ORDER = Order(Workspace, default=["name"])
 
 
 @dataclass(frozen=True)
 class WorkspaceFilters:
-    period: Period = Period()
+    period: Period = ALWAYS
     names: tuple[str, ...] = ()
 
 
