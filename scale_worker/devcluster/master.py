@@ -8,9 +8,9 @@ import uuid
 from collections import deque
 from typing import Any, Protocol
 
-from scale_core import timestamps
-from scale_worker.devcluster import calls, validation
+from scale_worker.devcluster import answers, calls, validation
 from scale_worker.devcluster.allocation import DEFAULT_REFUSE_S, Allocator, Offer
+from scale_worker.devcluster.answers import now
 from scale_worker.devcluster.calls import Call, CallError
 from scale_worker.devcluster.framework import TERMINAL, ExecutorCharge, Framework, Task, role_problem
 from scale_worker.devcluster.journal import Journal
@@ -23,6 +23,8 @@ VERSION = "1.11.0"
 HEARTBEAT_S = 15.0
 _COMPLETED_FRAMEWORKS = 50
 
+Info = dict[str, Any]
+
 
 class AgentLink(Protocol):
     """What the master asks of an agent."""
@@ -32,7 +34,7 @@ class AgentLink(Protocol):
     port: int
     total: Resources
 
-    def launch(self, framework_info: dict[str, Any], task: dict[str, Any]) -> None: ...
+    def launch(self, framework_info: Info, task: Info, executor_info: Info | None) -> None: ...
     def kill(self, framework_id: str, task_id: str) -> None: ...
     def acknowledge(self, framework_id: str, task_id: str, update_uuid: str) -> None: ...
     def message(self, framework_id: str, executor_id: str, data: str) -> None: ...
@@ -69,30 +71,8 @@ class Master:
         made = self.allocator.allocate(self.frameworks.values(), asyncio.get_running_loop().time())
         for fid, offers in made.items():
             framework = self.frameworks[fid]
-            framework.send(
-                {"type": "OFFERS", "offers": {"offers": [self._offer_message(framework, offer) for offer in offers]}}
-            )
-
-    def _offer_message(self, framework: Framework, offer: Offer) -> dict[str, Any]:
-        agent = self.agents[offer.agent_id]
-        extra: dict[str, Any] = {"role": "*"}
-        message: dict[str, Any] = {
-            "id": {"value": offer.id},
-            "framework_id": {"value": framework.id},
-            "agent_id": {"value": agent.id},
-            "hostname": agent.hostname,
-            "url": {"scheme": "http", "address": self._address(agent.port), "path": "/slave(1)"},
-        }
-        if framework.has_capability("MULTI_ROLE"):
-            message["allocation_info"] = extra["allocation_info"] = {"role": framework.role}
-        executors = [{"value": eid} for agent_id, eid in framework.executors if agent_id == agent.id]
-        if executors:
-            message["executor_ids"] = executors
-        message["resources"] = offer.resources.to_message(extra)
-        return message
-
-    def _address(self, port: int) -> dict[str, Any]:
-        return {"hostname": self.host, "ip": self.host, "port": port}
+            messages = [offer_message(framework, offer, self.agents[offer.agent_id], self.host) for offer in offers]
+            framework.send({"type": "OFFERS", "offers": {"offers": messages}})
 
     # Subscriptions
 
@@ -183,7 +163,7 @@ class Master:
             "pid": f"master@{self.host}:{self.port}",
             "hostname": self.host,
             "version": VERSION,
-            "address": self._address(self.port),
+            "address": address(self.host, self.port),
             "capabilities": [{"type": "AGENT_UPDATE"}, {"type": "AGENT_DRAINING"}, {}],
         }
 
@@ -277,7 +257,7 @@ class Master:
             case "KILL":
                 self._kill(framework, call["kill"]["task_id"]["value"])
             case "RECONCILE":
-                self._reconcile(framework, call["reconcile"].get("tasks", []))
+                answers.reconcile(framework, call["reconcile"].get("tasks", []), self.agents)
             case "MESSAGE":
                 message = call["message"]
                 if agent := self.agents.get(message["agent_id"]["value"]):
@@ -291,7 +271,7 @@ class Master:
                 framework.info = {**call["update_framework"]["framework_info"], "id": {"value": framework.id}}
                 self._remember(framework)
             case "RECONCILE_OPERATIONS":
-                self._reconcile_operations(framework, call["reconcile_operations"].get("operations", []))
+                answers.reconcile_operations(framework, call["reconcile_operations"].get("operations", []))
 
     def _accept(self, framework: Framework, accept: dict[str, Any]) -> None:
         """Launch on the offers. Tasks of several ACCEPTs for one agent may run over the same executor."""
@@ -302,7 +282,7 @@ class Master:
             for task in tasks:
                 state = "TASK_DROPPED" if framework.has_capability("PARTITION_AWARE") else "TASK_LOST"
                 text = f"Task launched with invalid offers: {problem}"
-                self._answer(framework, task, state, "REASON_INVALID_OFFERS", text)
+                answers.send(framework, task, state, "REASON_INVALID_OFFERS", text)
             for offer in offers:
                 self._give_back(framework, offer.agent_id, offer.resources, refuse_s)
             return
@@ -312,7 +292,7 @@ class Master:
             try:
                 rest = self._launch(framework, agent, info, rest)
             except validation.TaskInvalid as error:
-                self._answer(framework, info, "TASK_ERROR", "REASON_TASK_INVALID", str(error))
+                answers.send(framework, info, "TASK_ERROR", "REASON_TASK_INVALID", str(error))
         self._give_back(framework, agent.id, rest, refuse_s)
 
     def _take_offers(self, framework: Framework, ids: list[str]) -> tuple[list[Offer], str | None]:
@@ -337,9 +317,11 @@ class Master:
         """Launch one task on `free`; what is left of it is returned. Raises TaskInvalid."""
         task, executor_needs = validation.check_task(framework, agent.id, info, free)
         framework.tasks[task.id] = task
-        if task.executor_id and (agent.id, task.executor_id) not in framework.executors:
-            framework.executors[agent.id, task.executor_id] = ExecutorCharge(info["executor"], executor_needs)
-        agent.launch(framework.info, info)
+        key = (agent.id, task.executor_id)
+        if task.executor_id and key not in framework.executors:
+            whole = validation.complete(info["executor"], framework.id)
+            framework.executors[key] = ExecutorCharge(whole, executor_needs, info["executor"])
+        agent.launch(framework.info, info, framework.executors[key].info if task.executor_id else None)
         return free - task.resources - executor_needs
 
     def _decline(self, framework: Framework, decline: dict[str, Any]) -> None:
@@ -364,55 +346,9 @@ class Master:
     def _kill(self, framework: Framework, task_id: str) -> None:
         task = framework.tasks.get(task_id)
         if task is None:
-            self._answer_unknown(framework, {"task_id": {"value": task_id}})
+            answers.send_unknown(framework, {"task_id": {"value": task_id}})
         elif agent := self.agents.get(task.agent_id):
             agent.kill(framework.id, task_id)
-
-    def _reconcile(self, framework: Framework, asked: list[dict[str, Any]]) -> None:
-        """Tell the present state of the tasks asked for; an empty list asks for all that are known."""
-        for entry in asked or [{"task_id": {"value": task_id}} for task_id in framework.tasks]:
-            task = framework.tasks.get(entry["task_id"]["value"])
-            if task is None:
-                self._answer_unknown(framework, entry)
-                continue
-            last = task.status or {"state": task.state}
-            info = {"task_id": {"value": task.id}, "agent_id": {"value": task.agent_id}}
-            extra = {name: last[name] for name in ("container_status",) if name in last}
-            text = "Reconciliation: Latest task state"
-            self._answer(framework, info, last["state"], "REASON_RECONCILIATION", text, **extra)
-
-    def _answer_unknown(self, framework: Framework, entry: dict[str, Any]) -> None:
-        agent_known = entry.get("agent_id", {}).get("value") in self.agents
-        aware = framework.has_capability("PARTITION_AWARE")
-        state = ("TASK_GONE" if agent_known else "TASK_UNKNOWN") if aware else "TASK_LOST"
-        text = "Reconciliation: Task is unknown" + (" to the agent" if agent_known else "")
-        self._answer(framework, entry, state, "REASON_RECONCILIATION", text)
-
-    def _reconcile_operations(self, framework: Framework, operations: list[dict[str, Any]]) -> None:
-        for operation in operations:
-            status = {
-                "operation_id": operation["operation_id"],
-                "state": "OPERATION_UNKNOWN",
-                "message": "Reconciliation: Operation is unknown and no 'agent_id' was provided",
-            }
-            framework.send({"type": "UPDATE_OPERATION_STATUS", "update_operation_status": {"status": status}})
-
-    def _answer(
-        self, framework: Framework, info: dict[str, Any], state: str, reason: str, text: str, **extra: Any
-    ) -> None:
-        """An update of the master's own making: without a uuid, so there is nothing to acknowledge."""
-        status = {
-            "task_id": {"value": info["task_id"]["value"]},
-            "state": state,
-            "message": text,
-            "source": "SOURCE_MASTER",
-            "reason": reason,
-            "timestamp": now(),
-            **extra,
-        }
-        if "agent_id" in info:
-            status["agent_id"] = {"value": info["agent_id"]["value"]}
-        framework.send({"type": "UPDATE", "update": {"status": status}})
 
     # News from agents
 
@@ -478,9 +414,27 @@ class Master:
             self.allocator.release(task.agent_id, task.resources)
 
 
-def now() -> float:
-    """Seconds since 1970."""
-    return timestamps.utcnow().timestamp()
+def offer_message(framework: Framework, offer: Offer, agent: AgentLink, host: str) -> Info:
+    """An offer as its framework sees it: roles of resources only when it can have several."""
+    extra: dict[str, Any] = {"role": "*"}
+    message: dict[str, Any] = {
+        "id": {"value": offer.id},
+        "framework_id": {"value": framework.id},
+        "agent_id": {"value": agent.id},
+        "hostname": agent.hostname,
+        "url": {"scheme": "http", "address": address(host, agent.port), "path": "/slave(1)"},
+    }
+    if framework.has_capability("MULTI_ROLE"):
+        message["allocation_info"] = extra["allocation_info"] = {"role": framework.role}
+    executors = [{"value": eid} for agent_id, eid in framework.executors if agent_id == agent.id]
+    if executors:
+        message["executor_ids"] = executors
+    message["resources"] = offer.resources.to_message(extra)
+    return message
+
+
+def address(host: str, port: int) -> Info:
+    return {"hostname": host, "ip": host, "port": port}
 
 
 def _gone(offer_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scale_worker.devcluster.framework import Framework, Task
-from scale_worker.devcluster.resources import Resources
+from scale_worker.devcluster.resources import Resources, normalise
 
 
 class TaskInvalid(Exception):
@@ -50,11 +50,20 @@ def _check_executor(framework: Framework, agent_id: str, executor_id: str, info:
     running = framework.executors.get((agent_id, executor_id))
     if running is None:
         return _parse(info.get("resources", []))
-    if running.info != info:
+    if info != running.given and complete(info, framework.id) != running.info:
         raise TaskInvalid(
             f"ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID '{executor_id}'"
         )
     return Resources()
+
+
+def complete(info: dict[str, Any], framework_id: str) -> dict[str, Any]:
+    """An ExecutorInfo as Mesos hands it on, with what a framework may leave out."""
+    whole = {"type": "CUSTOM", "framework_id": {"value": framework_id}, **info}
+    whole["command"] = {"shell": True, **info["command"]}
+    if "resources" in info:
+        whole["resources"] = normalise(info["resources"])
+    return whole
 
 
 def _check_id(identifier: str) -> None:
