@@ -17,7 +17,8 @@ from scale_worker.devcluster.calls import CallError
 from scale_worker.devcluster.executors import AgentTask, ExecutorRun, LaunchFailed
 from scale_worker.devcluster.framework import TERMINAL
 from scale_worker.devcluster.journal import Journal
-from scale_worker.devcluster.master import Info, Master
+from scale_worker.devcluster.launching import Info
+from scale_worker.devcluster.master import Master
 from scale_worker.devcluster.recordio import EventStream
 from scale_worker.devcluster.resources import Resources, normalise
 from scale_worker.devcluster.updates import Updates

@@ -48,9 +48,12 @@ def _check_executor(framework: Framework, agent_id: str, executor_id: str, info:
     if info.get("command") is None:
         raise TaskInvalid("'ExecutorInfo.command' must be set for 'CUSTOM' executor")
     running = framework.executors.get((agent_id, executor_id))
+    if running is not None and info == running.given:
+        return Resources()
+    needs = _parse(info.get("resources", []))
     if running is None:
-        return _parse(info.get("resources", []))
-    if info != running.given and complete(info, framework.id) != running.info:
+        return needs
+    if complete(info, framework.id) != running.info:
         raise TaskInvalid(
             f"ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID '{executor_id}'"
         )

@@ -66,6 +66,27 @@ def test_answers_to_a_subscribed_framework(cluster: Cluster, framework: Framewor
         same_shape(ERRORS["operation_status"], framework.stream.next("UPDATE_OPERATION_STATUS"))
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"type": "KILL", "kill": {"task_id": {"value": 5}}},
+        {"type": "KILL", "kill": 5},
+        {"type": "DECLINE", "decline": {"offer_ids": {"value": "x"}}},
+        {"type": "DECLINE", "decline": {"offer_ids": [], "filters": {"refuse_seconds": "soon"}}},
+        {"type": "ACKNOWLEDGE", "acknowledge": {"agent_id": {}, "task_id": {"value": "t"}, "uuid": []}},
+        {"type": "REVIVE", "framework_id": "f"},
+        {"type": ["REVIVE"]},
+    ],
+    ids=str,
+)
+def test_wrong_types_are_a_bad_request(framework: Framework, parts: dict[str, Any]) -> None:
+    status, text = framework.post(
+        {"framework_id": {"value": framework.id}, **parts}, {"Mesos-Stream-Id": framework.stream.id}
+    )
+    assert status == 400
+    assert text.startswith("Failed to ")
+
+
 def test_a_bad_role_is_an_error_on_the_stream(cluster: Cluster) -> None:
     call = {"type": "SUBSCRIBE", "subscribe": {"framework_info": {"user": "root", "name": "x", "role": "/x"}}}
     stream = Stream(cluster.master, "/api/v1/scheduler", call)

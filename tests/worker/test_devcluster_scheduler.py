@@ -252,6 +252,19 @@ def test_unacknowledged_updates_are_repeated_with_the_same_uuid(tmp_path: Path) 
         assert framework.stream.next("UPDATE")["update"]["status"]["state"] == "TASK_RUNNING"
 
 
+def test_capabilities_change_offers_and_answers(cluster: Cluster) -> None:
+    capabilities = [{"type": "MULTI_ROLE"}, {"type": "PARTITION_AWARE"}]
+    framework = Framework(cluster.master, capabilities=capabilities, roles=["scale"]).registered()
+    offer = framework.offer()
+    assert offer["allocation_info"] == {"role": "scale"}
+    assert {resource["allocation_info"]["role"] for resource in offer["resources"]} == {"scale"}
+    framework.accept("no-such-offer", task("dropped", "true") | {"agent_id": offer["agent_id"]})
+    assert framework.update()["state"] == "TASK_DROPPED"
+    framework.call("RECONCILE", reconcile={"tasks": [{"task_id": {"value": "who"}}]})
+    assert framework.update()["state"] == "TASK_UNKNOWN"
+    framework.call("TEARDOWN")
+
+
 def _until(condition: Any, timeout: float = 8) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
