@@ -60,9 +60,9 @@ class Stream:
             try:
                 event = self.events.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"no {kind or 'event'} came; seen: {self.seen}") from None
+                raise AssertionError(f"no {kind or 'event'} came; seen: {str(self.seen)[-2000:]}") from None
             if event is None:
-                raise AssertionError(f"the stream ended before {kind or 'an event'}; seen: {self.seen}")
+                raise AssertionError(f"the stream ended before {kind or 'an event'}; seen: {str(self.seen)[-2000:]}")
             self.seen.append(event)
             if kind is None or event["type"] == kind:
                 return event

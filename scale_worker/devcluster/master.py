@@ -8,7 +8,7 @@ import uuid
 from collections import deque
 from typing import Any
 
-from scale_worker.devcluster import answers, calls
+from scale_worker.devcluster import answers, calls, validation
 from scale_worker.devcluster.allocation import Allocator
 from scale_worker.devcluster.answers import now
 from scale_worker.devcluster.calls import Call, CallError
@@ -68,7 +68,7 @@ class Master:
                 400, "Failed to validate scheduler::Call: 'framework_id' differs from 'subscribe.framework_info.id'"
             )
         stream = EventStream(str(uuid.uuid4()))
-        problem = role_problem(info)
+        problem = role_problem(info) or _id_problem(fid)
         if problem is None and fid in self._journal.contents.removed:
             problem = "Framework has been removed"
         if problem is not None:
@@ -338,3 +338,11 @@ class Master:
         if task.is_charged:
             task.is_charged = False
             self.allocator.release(task.agent_id, task.resources)
+
+
+def _id_problem(framework_id: str) -> str | None:
+    try:
+        validation.check_id(framework_id or "new")
+    except validation.TaskInvalid as error:
+        return f"Not a valid FrameworkID: {error}"
+    return None

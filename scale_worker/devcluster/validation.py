@@ -15,7 +15,7 @@ class TaskInvalid(Exception):
 def check_task(framework: Framework, agent_id: str, info: dict[str, Any], free: Resources) -> tuple[Task, Resources]:
     """The task, and what its executor needs beyond that: nothing when it already runs. Raises TaskInvalid."""
     task_id = str(info["task_id"]["value"])
-    _check_id(task_id)
+    check_id(task_id)
     if task_id in framework.tasks:
         raise TaskInvalid(f"Task has duplicate ID: {task_id}")
     if info["agent_id"]["value"] != agent_id:
@@ -39,7 +39,7 @@ def check_task(framework: Framework, agent_id: str, info: dict[str, Any], free: 
 
 
 def _check_executor(framework: Framework, agent_id: str, executor_id: str, info: dict[str, Any]) -> Resources:
-    _check_id(executor_id)
+    check_id(executor_id)
     named = info.get("framework_id", {}).get("value", framework.id)
     if named != framework.id:
         raise TaskInvalid(f"ExecutorInfo has an invalid FrameworkID (Actual: {named} vs Expected: {framework.id})")
@@ -69,7 +69,8 @@ def complete(info: dict[str, Any], framework_id: str) -> dict[str, Any]:
     return whole
 
 
-def _check_id(identifier: str) -> None:
+def check_id(identifier: str) -> None:
+    """Ids become names of directories. Raises TaskInvalid."""
     if not identifier:
         raise TaskInvalid("ID must not be empty")
     if len(identifier) > 255:

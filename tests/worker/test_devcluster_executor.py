@@ -160,12 +160,23 @@ def test_an_executor_that_dies_takes_its_tasks_along(framework: Framework) -> No
     framework.offer(lambda offer: cpus_of(offer) == 4)  # the executor's own resources are free again, too
 
 
-def test_an_executor_that_cannot_start(framework: Framework) -> None:
-    wrong = task("t", executor=executor("nobody"), data="")
-    wrong["executor"]["command"]["user"] = "no-such-user"
+@pytest.mark.parametrize(
+    ("command", "state", "reason"),
+    [
+        ({"user": "no-such-user"}, "TASK_LOST", "REASON_EXECUTOR_TERMINATED"),
+        ({"uris": [{"value": "http://127.0.0.1/x"}]}, "TASK_FAILED", "REASON_CONTAINER_LAUNCH_FAILED"),
+        ({"value": "a\0b"}, "TASK_FAILED", "REASON_CONTAINER_LAUNCH_FAILED"),
+        ({"environment": {"variables": [{"name": "A=B"}]}}, "TASK_FAILED", "REASON_CONTAINER_LAUNCH_FAILED"),
+    ],
+    ids=["user", "uris", "command", "environment"],
+)
+def test_an_executor_that_cannot_start(framework: Framework, command: dict[str, Any], state: str, reason: str) -> None:
+    wrong = task("t", executor=executor("nobody"))
+    wrong["executor"]["command"] |= command
     framework.accept(framework.offer(), wrong)
     last = framework.updates_of("t")[-1]
-    assert (last["state"], last["reason"]) == ("TASK_LOST", "REASON_EXECUTOR_TERMINATED")
+    assert (last["state"], last["reason"]) == (state, reason)
+    framework.offer(lambda offer: cpus_of(offer) == 4)
 
 
 def test_another_executor_info_under_the_same_id_is_refused(framework: Framework) -> None:

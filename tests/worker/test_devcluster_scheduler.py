@@ -218,6 +218,13 @@ def test_a_removed_id_is_dead_for_ever_and_a_made_up_one_is_taken(cluster: Clust
     assert second.stream.ends()
 
 
+@pytest.mark.parametrize("framework_id", ["../../x", "..", "a/b", "x" * 300])
+def test_an_id_that_cannot_name_a_directory_is_refused(cluster: Cluster, framework_id: str) -> None:
+    stream = Framework(cluster.master, framework_id).stream
+    assert stream.next()["error"]["message"].startswith("Not a valid FrameworkID: ")
+    assert stream.ends()
+
+
 def test_a_framework_that_stays_away_too_long_is_removed_with_its_tasks(cluster: Cluster, tmp_path: Path) -> None:
     framework = Framework(cluster.master, failover_timeout=0.3).registered()
     framework.accept(
