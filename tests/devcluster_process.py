@@ -17,6 +17,7 @@ import requests
 
 ROOT = Path(__file__).resolve().parents[1]
 START_S = 20.0
+ECHO_EXECUTOR = f"{sys.executable} {ROOT / 'tests' / 'fixtures' / 'echo_executor.py'}"
 
 
 @dataclass

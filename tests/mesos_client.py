@@ -1,4 +1,4 @@
-"""A plain client of the scheduler and executor APIs: calls by http.client, records read from a socket, chunk by chunk."""
+"""A plain client of the scheduler API: calls by http.client, records read from a socket, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Stream:
         self.status = int(self._file.readline().split()[1])
         self.headers = http.client.parse_headers(self._file)
         self.events: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self.seen: list[dict[str, Any]] = []
+        self.seen: list[dict[str, Any]] = []  # in the order of their arrival
+        self._waiting: list[dict[str, Any]] = []  # seen while another type was asked for
         threading.Thread(target=self._read, daemon=True).start()
 
     @property
@@ -50,18 +51,22 @@ class Stream:
         self.events.put(None)
 
     def next(self, kind: str | None = None, timeout: float = EVENT_S) -> dict[str, Any]:
-        """The next event, or the next of one type. Raises AssertionError when there is none in time."""
+        """The next event, or the next of one type; others wait. Raises AssertionError when none comes in time."""
+        for number, event in enumerate(self._waiting):
+            if kind is None or event["type"] == kind:
+                return self._waiting.pop(number)
         deadline = time.monotonic() + timeout
         while True:
             try:
                 event = self.events.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"no {kind or 'event'} came; seen: {self.seen}") from None
+                raise AssertionError(f"no {kind or 'event'} came; seen: {str(self.seen)[-2000:]}") from None
             if event is None:
-                raise AssertionError(f"the stream ended before {kind or 'an event'}; seen: {self.seen}")
+                raise AssertionError(f"the stream ended before {kind or 'an event'}; seen: {str(self.seen)[-2000:]}")
             self.seen.append(event)
             if kind is None or event["type"] == kind:
                 return event
+            self._waiting.append(event)
 
     def ends(self) -> bool:
         """Does the stream end, after whatever is still to come?"""
@@ -85,7 +90,6 @@ class Framework:
             self.info["id"] = call["framework_id"] = {"value": framework_id}
         self._connection = http.client.HTTPConnection(master)
         self.stream = Stream(master, "/api/v1/scheduler", call)
-        self.held: list[dict[str, Any]] = []
         self.id = framework_id or ""
 
     def registered(self) -> Framework:
@@ -104,17 +108,16 @@ class Framework:
         response = self._connection.getresponse()
         return response.status, response.read().decode()
 
-    def offer(self, wanted: Callable[[dict[str, Any]], bool] = bool, timeout: float = EVENT_S) -> dict[str, Any]:
-        """The next offer."""
+    def offer(self, wanted: Callable[[dict[str, Any]], bool] = bool) -> dict[str, Any]:
+        """The next offer that is wanted; others are declined, so that what they held comes back in larger ones."""
         while True:
-            offer = self.stream.next("OFFERS", timeout)["offers"]["offers"][0]
+            offer: dict[str, Any] = self.stream.next("OFFERS")["offers"]["offers"][0]
             if wanted(offer):
                 return offer
+            self.call("DECLINE", decline={"offer_ids": [offer["id"]], "filters": {"refuse_seconds": 0}})
 
-    def accept(
-        self, offer: dict[str, Any] | str, *tasks: dict[str, Any], refuse_s: float | None = 0
-    ) -> tuple[int, str]:
-        """Launch tasks; the agent id is filled in."""
+    def accept(self, offer: Any, *tasks: dict[str, Any], refuse_s: float | None = 0) -> tuple[int, str]:
+        """Launch tasks on an offer, or on an offer's id; the agent id is filled in."""
         if isinstance(offer, dict):
             tasks = tuple({"agent_id": offer["agent_id"], **task} for task in tasks)
         offer_id = offer if isinstance(offer, str) else offer["id"]["value"]
@@ -167,3 +170,7 @@ def task(task_id: str, command: str | None = None, cpus: Any = 0.1, mem: Any = 3
     if command is not None:
         info["command"] = {"shell": True, "value": command}
     return {**info, **fields}
+
+
+def cpus_of(offer: dict[str, Any]) -> float:
+    return float(next(r["scalar"]["value"] for r in offer["resources"] if r["name"] == "cpus"))

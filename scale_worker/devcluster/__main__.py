@@ -49,6 +49,7 @@ class Options:
     hostname: str
     total: Resources
     allocation_interval_s: float
+    retry_s: float
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -62,6 +63,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--mem", type=float, help="MiB (default: three quarters of the machine's)")
     parser.add_argument("--disk", type=float, help="MiB (default: what is free where the work directory is)")
     parser.add_argument("--allocation-interval", type=float, default=0.1, help="seconds between rounds of offers")
+    parser.add_argument("--update-retry", type=float, default=10.0, help="seconds until an update is first repeated")
     given = parser.parse_args(arguments)
     work_dir = given.work_dir.resolve()
     work_dir.mkdir(parents=True, exist_ok=True)
@@ -75,6 +77,7 @@ def parse(arguments: Sequence[str]) -> Options:
         hostname=given.hostname,
         total=Resources.of(given.cpus, mem, disk, PORTS),
         allocation_interval_s=given.allocation_interval,
+        retry_s=given.update_retry,
     )
 
 
@@ -98,7 +101,9 @@ async def serve(options: Options, sockets: tuple[socket.socket, socket.socket], 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     master = Master(HOST, options.port, journal, options.allocation_interval_s)
-    agent = Agent(master, journal, options.work_dir, options.hostname, options.agent_port, options.total)
+    agent = Agent(
+        master, journal, options.work_dir, options.hostname, options.agent_port, options.total, options.retry_s
+    )
     handlers = (master_http.handler(master), agent_http.handler(agent, master))
     servers = [await _listen(handler, listener) for handler, listener in zip(handlers, sockets, strict=True)]
     ticks = asyncio.create_task(master.run())

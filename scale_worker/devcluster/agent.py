@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from scale_worker.devcluster import calls, executors, recovery
+from scale_worker.devcluster.answers import now
 from scale_worker.devcluster.calls import CallError
 from scale_worker.devcluster.executors import AgentTask, ExecutorRun, LaunchFailed
 from scale_worker.devcluster.framework import TERMINAL
 from scale_worker.devcluster.journal import Journal
-from scale_worker.devcluster.master import Master, now
+from scale_worker.devcluster.launching import Info
+from scale_worker.devcluster.master import Master
 from scale_worker.devcluster.recordio import EventStream
 from scale_worker.devcluster.resources import Resources, normalise
+from scale_worker.devcluster.updates import Updates
 
 logger = logging.getLogger(__name__)
 
-RETRY_S = 10.0  # an update is repeated after 10, 20, 40 … seconds
-RETRY_MAX_S = 600.0
 REGISTRATION_S = 60.0  # a new executor must subscribe within this
 SHUTDOWN_GRACE_S = 5.0
 KILL_GRACE_S = 3.0
@@ -34,11 +35,20 @@ class Agent:
     """One agent and all that runs on it. Methods run in the event loop and never wait, except `stop`."""
 
     def __init__(
-        self, master: Master, journal: Journal, work_dir: Path, hostname: str, port: int, total: Resources
+        self,
+        master: Master,
+        journal: Journal,
+        work_dir: Path,
+        hostname: str,
+        port: int,
+        total: Resources,
+        retry_s: float,
     ) -> None:
+        """Take up what a previous agent on `work_dir` left; updates are repeated after 1, 2, 4 … times `retry_s`."""
         self.id = journal.contents.agent_id or f"{master.id}-S0"
         self.host, self.hostname, self.port, self.total = master.host, hostname, port, total
         self.started = now()
+        self._updates = Updates(master, journal, retry_s)
         self.directory = work_dir / "slaves" / self.id
         self.directory.mkdir(parents=True, exist_ok=True)
         self.runs: dict[tuple[str, str], ExecutorRun] = {}
@@ -54,17 +64,14 @@ class Agent:
 
     # Launching
 
-    def launch(self, framework_info: dict[str, Any], task: dict[str, Any]) -> None:
+    def launch(self, framework_info: Info, task: Info, executor_info: Info | None) -> None:
         """Run a task: over its executor, which is started when it does not run yet, or as a command."""
         fid = framework_info["id"]["value"]
-        info = task.get("executor")
-        eid = info["executor_id"]["value"] if info is not None else task["task_id"]["value"]
+        eid = executor_info["executor_id"]["value"] if executor_info is not None else task["task_id"]["value"]
         run = self.runs.get((fid, eid))
         is_new = run is None
         if run is None:
-            if info is not None:
-                info = _complete_executor_info(info, fid)
-            run = executors.new_run(framework_info, info, task)
+            run = executors.new_run(framework_info, executor_info, task)
             self.runs[run.key] = run
         agent_task = self._add_task(run, task)
         if run.is_terminating:
@@ -225,57 +232,30 @@ class Agent:
             return
         container_status = {**run.container_status(self.host), **status.get("container_status", {})}
         extra = {"agent_id": {"value": self.id}, "container_status": container_status}
-        self._take(task, {"timestamp": now(), **status, **extra})
+        self._updates.take(task, {"timestamp": now(), **status, **extra})
 
     def message_from(self, run: ExecutorRun, data: str) -> None:
         self._master.executor_message(run.framework_id, self.id, run.executor_id, data)
 
-    # Updates: in order, one at a time, until acknowledged
-
-    def _take(self, task: AgentTask, status: dict[str, Any]) -> None:
-        if any(pending["uuid"] == status["uuid"] for pending in task.pending):
-            return
-        fid = task.run.framework_id
-        task.pending.append(status)
-        task.state = status["state"]
-        task.statuses.append({k: status[k] for k in ("state", "timestamp", "container_status") if k in status})
-        self._journal.write("task_state", framework_id=fid, task_id=task.id, state=task.state, uuid=status["uuid"])
-        self._master.note_state(fid, task.id, task.state)
-        if len(task.pending) == 1:
-            self._forward(task, RETRY_S)
-
-    def _forward(self, task: AgentTask, retry_s: float) -> None:
-        """Send the first pending update, and again later if nobody acknowledges it."""
-        if task.timer is not None:
-            task.timer.cancel()
-        task.timer = self._later(retry_s, self._forward, task, min(2 * retry_s, RETRY_MAX_S))
-        self._master.update(task.run.framework_id, task.pending[0])
+    # Updates
 
     def acknowledge(self, framework_id: str, task_id: str, update_uuid: str) -> None:
         """The framework has an update for good; one that is not the task's first pending update is ignored."""
         task = self._tasks.get((framework_id, task_id))
-        if task is None or not task.pending or task.pending[0]["uuid"] != update_uuid:
+        status = self._updates.settle(task, update_uuid) if task is not None else None
+        if task is None or status is None:
             return
-        status = task.pending.popleft()
-        if task.timer is not None:
-            task.timer.cancel()
         if status["source"] == "SOURCE_EXECUTOR":
             self._tell_acknowledged(task.run, task_id, update_uuid)
-        if task.pending:
-            self._journal.write("acknowledged", framework_id=framework_id, task_id=task_id, uuid=update_uuid)
-            self._forward(task, RETRY_S)
-        elif status["state"] in TERMINAL:
+        if status["state"] in TERMINAL and not task.pending:
             self._forget(task)
-        else:
-            self._journal.write("acknowledged", framework_id=framework_id, task_id=task_id, uuid=update_uuid)
 
     @staticmethod
     def _tell_acknowledged(run: ExecutorRun, task_id: str, update_uuid: str) -> None:
         run.send({"type": "ACKNOWLEDGED", "acknowledged": {"task_id": {"value": task_id}, "uuid": update_uuid}})
 
     def _forget(self, task: AgentTask) -> None:
-        if task.timer is not None:
-            task.timer.cancel()
+        self._updates.drop(task)
         run = task.run
         self._tasks.pop((run.framework_id, task.id), None)
         run.tasks.pop(task.id, None)
@@ -287,19 +267,19 @@ class Agent:
     def resend(self, framework_id: str) -> None:
         """The framework is (back) on its stream: repeat at once what it has not acknowledged."""
         for (fid, _), task in list(self._tasks.items()):
-            if fid == framework_id and task.pending:
-                self._forward(task, RETRY_S)
+            if fid == framework_id:
+                self._updates.resend(task)
 
     def _report(self, task: AgentTask, state: str, text: str | None = None) -> None:
         """An update of a command task, as Mesos' own executor would send it."""
         status = self._status(task, state, "SOURCE_EXECUTOR", text)
         status["container_status"] = task.run.container_status(self.host)
-        self._take(task, status)
+        self._updates.take(task, status)
 
     def _fail(self, task: AgentTask, state: str, reason: str, text: str) -> None:
         """End a task in the agent's own name."""
         task.run.queued.pop(task.id, None)
-        self._take(task, {**self._status(task, state, "SOURCE_AGENT", text), "reason": reason})
+        self._updates.take(task, {**self._status(task, state, "SOURCE_AGENT", text), "reason": reason})
 
     def _status(self, task: AgentTask, state: str, source: str, text: str | None) -> dict[str, Any]:
         status = {
@@ -354,7 +334,6 @@ class Agent:
             self._shut_down(run, SHUTDOWN_GRACE_S)
         for task in [task for (fid, _), task in self._tasks.items() if fid == framework_id]:
             task.state = task.state if task.state in TERMINAL else "TASK_KILLED"
-            task.pending.clear()
             self._forget(task)
 
     def _shut_down(self, run: ExecutorRun, grace_s: float) -> None:
@@ -440,12 +419,3 @@ class Agent:
     @staticmethod
     def _later(delay_s: float, call: Any, *arguments: Any) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(delay_s, call, *arguments)
-
-
-def _complete_executor_info(info: dict[str, Any], framework_id: str) -> dict[str, Any]:
-    """An ExecutorInfo as Mesos hands it on, with what a framework may leave out."""
-    complete = {"type": "CUSTOM", "framework_id": {"value": framework_id}, **info}
-    complete["command"] = {"shell": True, **info["command"]}
-    if "resources" in info:
-        complete["resources"] = normalise(info["resources"])
-    return complete

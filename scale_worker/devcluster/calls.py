@@ -22,39 +22,68 @@ class CallError(Exception):
         super().__init__(text)
 
 
-# Required fields of the protobuf messages: a nested dict must hold its own, a list holds such a dict for each of its
-# elements, and a name that ends in ? may be absent.
-_ID: dict[str, Any] = {"value": None}
-_RESOURCE: dict[str, Any] = {"name": None, "type": None, "scalar?": {"value": None}}
-_VARIABLE: dict[str, Any] = {"name": None}
-_COMMAND: dict[str, Any] = {"environment?": {"variables?": [_VARIABLE]}, "uris?": [{"value": None}]}
-_EXECUTOR: dict[str, Any] = {"executor_id": _ID, "command?": _COMMAND, "resources?": [_RESOURCE]}
+# Fields that Mesos or we rely on: a type is what the value must be, a nested dict holds its own fields, a list tells of
+# its elements, and a name that ends in ? may be absent. Fields not named here may be anything.
+_NUMBER = (int, float)
+_ID: dict[str, Any] = {"value": str}
+_NUMERIC: dict[str, Any] = {"value": (int, float, str)}  # Mesos takes a double in a string, too
+_RANGE: dict[str, Any] = {"begin": int, "end": int}
+_RESOURCE: dict[str, Any] = {"name": str, "type": str, "scalar?": _NUMERIC, "ranges?": {"range?": [_RANGE]}}
+_VARIABLE: dict[str, Any] = {"name": str}
+_COMMAND: dict[str, Any] = {
+    "value?": str,
+    "user?": str,
+    "arguments?": [str],
+    "environment?": {"variables?": [_VARIABLE]},
+    "uris?": [{"value": str}],
+}
+_EXECUTOR: dict[str, Any] = {
+    "executor_id": _ID,
+    "framework_id?": _ID,
+    "command?": _COMMAND,
+    "resources?": [_RESOURCE],
+}
 _TASK: dict[str, Any] = {
-    "name": None,
+    "name": str,
     "task_id": _ID,
     "agent_id": _ID,
     "resources?": [_RESOURCE],
     "executor?": _EXECUTOR,
     "command?": _COMMAND,
+    "container?": {},
+    "data?": str,
 }
-_STATUS: dict[str, Any] = {"task_id": _ID, "state": None}
+_STATUS: dict[str, Any] = {"task_id": _ID, "state": str, "source?": str, "uuid?": str, "container_status?": {}}
+_FILTERS: dict[str, Any] = {"refuse_seconds?": _NUMBER}
+_FRAMEWORK: dict[str, Any] = {
+    "user": str,
+    "name": str,
+    "id?": _ID,
+    "failover_timeout?": _NUMBER,
+    "roles?": [str],
+    "capabilities?": [{}],
+}
 
 SCHEDULER: dict[str, dict[str, Any]] = {
-    "SUBSCRIBE": {"subscribe": {"framework_info": {"user": None, "name": None, "id?": _ID}}},
+    "SUBSCRIBE": {"subscribe": {"framework_info": _FRAMEWORK}},
     "ACCEPT": {
-        "accept": {"offer_ids?": [_ID], "operations?": [{"type?": None, "launch?": {"task_infos?": [_TASK]}}]},
+        "accept": {
+            "offer_ids?": [_ID],
+            "operations?": [{"type?": str, "launch?": {"task_infos?": [_TASK]}}],
+            "filters?": _FILTERS,
+        },
     },
-    "DECLINE": {"decline": {"offer_ids?": [_ID]}},
+    "DECLINE": {"decline": {"offer_ids?": [_ID], "filters?": _FILTERS}},
     "REVIVE": {},
     "SUPPRESS": {},
     "KILL": {"kill": {"task_id": _ID, "agent_id?": _ID}},
     "SHUTDOWN": {"shutdown": {"executor_id": _ID, "agent_id": _ID}},
-    "ACKNOWLEDGE": {"acknowledge": {"agent_id": _ID, "task_id": _ID, "uuid": None}},
+    "ACKNOWLEDGE": {"acknowledge": {"agent_id": _ID, "task_id": _ID, "uuid": str}},
     "RECONCILE": {"reconcile": {"tasks?": [{"task_id": _ID, "agent_id?": _ID}]}},
-    "MESSAGE": {"message": {"agent_id": _ID, "executor_id": _ID, "data": None}},
+    "MESSAGE": {"message": {"agent_id": _ID, "executor_id": _ID, "data": str}},
     "REQUEST": {"request": {}},
     "TEARDOWN": {},
-    "UPDATE_FRAMEWORK": {"update_framework": {"framework_info": {"user": None, "name": None}}},
+    "UPDATE_FRAMEWORK": {"update_framework": {"framework_info": _FRAMEWORK}},
     "RECONCILE_OPERATIONS": {"reconcile_operations": {"operations?": [{"operation_id": _ID}]}},
 }
 EXECUTOR: dict[str, dict[str, Any]] = {
@@ -62,9 +91,11 @@ EXECUTOR: dict[str, dict[str, Any]] = {
         "subscribe": {"unacknowledged_tasks?": [_TASK], "unacknowledged_updates?": [{"status": _STATUS}]},
     },
     "UPDATE": {"update": {"status": _STATUS}},
-    "MESSAGE": {"message": {"data": None}},
+    "MESSAGE": {"message": {"data": str}},
     "HEARTBEAT": {},
 }
+_IDS: dict[str, Any] = {"framework_id?": _ID, "executor_id?": _ID}
+_UNREADABLE = "Failed to convert JSON into Call protobuf"
 
 
 async def read_call(request: web.BaseRequest, package: str, schema: Mapping[str, Mapping[str, Any]]) -> Call:
@@ -79,13 +110,11 @@ async def read_call(request: web.BaseRequest, package: str, schema: Mapping[str,
     if kind not in schema:
         raise CallError(400, f"Failed to validate {package}::Call: Expecting 'type' to be present")
     part = next((name for name in schema[kind] if name not in call), None)
-    missing = list(_missing(call, schema[kind], ""))
     if part:
         raise CallError(400, f"Failed to validate {package}::Call: Expecting '{part}' to be present")
+    missing = _missing(call, {**_IDS, **schema[kind]}, "")
     if missing:
-        raise CallError(
-            400, f"Failed to convert JSON into Call protobuf: Missing required fields: {', '.join(missing)}"
-        )
+        raise CallError(400, f"{_UNREADABLE}: Missing required fields: {', '.join(missing)}")
     return call
 
 
@@ -98,30 +127,37 @@ def _parse(body: bytes) -> Call:
             400, f"Failed to parse body into JSON: syntax error at line {error.lineno} near: {near}"
         ) from None
     if not isinstance(call, dict):
-        raise CallError(400, "Failed to convert JSON into Call protobuf: Expecting a JSON object")
+        raise CallError(400, f"{_UNREADABLE}: Expecting a JSON object")
     return call
 
 
 def _missing(value: Any, schema: Mapping[str, Any], path: str) -> list[str]:
-    """Paths of required fields that `value` lacks, in the order of the schema."""
+    """Paths of required fields that `value` lacks, in the order of the schema. Raises CallError for a wrong type."""
     if not isinstance(value, dict):
-        raise CallError(400, f"Failed to convert JSON into Call protobuf: Expecting a JSON object for {path[:-1]!r}")
+        raise CallError(400, f"{_UNREADABLE}: Not expecting a {type(value).__name__} for field '{path[:-1]}'")
     found: list[str] = []
     for name, inner in schema.items():
         key = name.removesuffix("?")
-        if value.get(key) is None:
-            if key == name:
-                found.append(path + key)
-        elif isinstance(inner, dict):
-            found += _missing(value[key], inner, f"{path}{key}.")
-        elif isinstance(inner, list):
-            if not isinstance(value[key], list):
-                raise CallError(
-                    400, f"Failed to convert JSON into Call protobuf: Expecting an array for {path + key!r}"
-                )
-            for number, element in enumerate(value[key]):
-                found += _missing(element, inner[0], f"{path}{key}[{number}].")
+        if value.get(key) is not None:
+            found += _missing_in_field(value[key], inner, path + key)
+        elif key == name:
+            found.append(path + key)
+        else:
+            value.pop(key, None)  # null is the same as absent
     return found
+
+
+def _missing_in_field(value: Any, inner: Any, path: str) -> list[str]:
+    if isinstance(inner, dict):
+        return _missing(value, inner, path + ".")
+    if isinstance(inner, list) and isinstance(value, list):
+        found: list[str] = []
+        for number, element in enumerate(value):
+            found += _missing_in_field(element, inner[0], f"{path}[{number}]")
+        return found
+    if isinstance(inner, list) or not isinstance(value, inner):
+        raise CallError(400, f"{_UNREADABLE}: Not expecting a {type(value).__name__} for field '{path}'")
+    return []
 
 
 def check_uuid(text: Any, package: str) -> None:

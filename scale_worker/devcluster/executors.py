@@ -127,12 +127,12 @@ def start(run: ExecutorRun, agent_directory: Path, command: dict[str, Any], envi
         raise LaunchFailed(
             f"Failed to create executor directory: no such user '{user}'", "TASK_LOST", "REASON_EXECUTOR_TERMINATED"
         )
-    run.directory = _make_sandbox(run, agent_directory, user)
     problem = "URIs are not fetched by the devcluster" if command.get("uris") else None
     if problem is None:
         try:
+            run.directory = _make_sandbox(run, agent_directory, user)
             run.process = Process.start(_argv(command), run.directory, _environment(run, command, environment), user)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL byte, or a variable named A=B
             problem = str(error)
     if problem is not None:
         raise LaunchFailed(f"Failed to launch container: {problem}", "TASK_FAILED", "REASON_CONTAINER_LAUNCH_FAILED")

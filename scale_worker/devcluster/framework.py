@@ -35,8 +35,9 @@ class Task:
 class ExecutorCharge:
     """An executor whose own resources are charged while it lives."""
 
-    info: dict[str, Any]  # as the framework sent it, to compare later tasks with
+    info: dict[str, Any]  # complete
     resources: Resources
+    given: dict[str, Any] | None = None  # as the framework sent it: most later tasks repeat it to the letter
 
 
 @dataclass

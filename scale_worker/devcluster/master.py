@@ -6,14 +6,15 @@ import asyncio
 import logging
 import uuid
 from collections import deque
-from typing import Any, Protocol
+from typing import Any
 
-from scale_core import timestamps
-from scale_worker.devcluster import calls, validation
-from scale_worker.devcluster.allocation import DEFAULT_REFUSE_S, Allocator, Offer
+from scale_worker.devcluster import answers, calls, validation
+from scale_worker.devcluster.allocation import Allocator
+from scale_worker.devcluster.answers import now
 from scale_worker.devcluster.calls import Call, CallError
 from scale_worker.devcluster.framework import TERMINAL, ExecutorCharge, Framework, Task, role_problem
 from scale_worker.devcluster.journal import Journal
+from scale_worker.devcluster.launching import AgentLink, Launcher, address, offer_message
 from scale_worker.devcluster.recordio import EventStream
 from scale_worker.devcluster.resources import Resources
 
@@ -22,23 +23,6 @@ logger = logging.getLogger(__name__)
 VERSION = "1.11.0"
 HEARTBEAT_S = 15.0
 _COMPLETED_FRAMEWORKS = 50
-
-
-class AgentLink(Protocol):
-    """What the master asks of an agent."""
-
-    id: str
-    hostname: str
-    port: int
-    total: Resources
-
-    def launch(self, framework_info: dict[str, Any], task: dict[str, Any]) -> None: ...
-    def kill(self, framework_id: str, task_id: str) -> None: ...
-    def acknowledge(self, framework_id: str, task_id: str, update_uuid: str) -> None: ...
-    def message(self, framework_id: str, executor_id: str, data: str) -> None: ...
-    def shutdown_executor(self, framework_id: str, executor_id: str) -> None: ...
-    def shutdown_framework(self, framework_id: str) -> None: ...
-    def resend(self, framework_id: str) -> None: ...
 
 
 class Master:
@@ -50,6 +34,7 @@ class Master:
         self.started = now()
         self.allocator = Allocator(self.id, allocation_interval_s)
         self.agents: dict[str, AgentLink] = {}
+        self._launcher = Launcher(self.allocator, self.agents)
         self.frameworks: dict[str, Framework] = {}
         self.completed: deque[Framework] = deque(maxlen=_COMPLETED_FRAMEWORKS)
         self._journal = journal
@@ -69,30 +54,8 @@ class Master:
         made = self.allocator.allocate(self.frameworks.values(), asyncio.get_running_loop().time())
         for fid, offers in made.items():
             framework = self.frameworks[fid]
-            framework.send(
-                {"type": "OFFERS", "offers": {"offers": [self._offer_message(framework, offer) for offer in offers]}}
-            )
-
-    def _offer_message(self, framework: Framework, offer: Offer) -> dict[str, Any]:
-        agent = self.agents[offer.agent_id]
-        extra: dict[str, Any] = {"role": "*"}
-        message: dict[str, Any] = {
-            "id": {"value": offer.id},
-            "framework_id": {"value": framework.id},
-            "agent_id": {"value": agent.id},
-            "hostname": agent.hostname,
-            "url": {"scheme": "http", "address": self._address(agent.port), "path": "/slave(1)"},
-        }
-        if framework.has_capability("MULTI_ROLE"):
-            message["allocation_info"] = extra["allocation_info"] = {"role": framework.role}
-        executors = [{"value": eid} for agent_id, eid in framework.executors if agent_id == agent.id]
-        if executors:
-            message["executor_ids"] = executors
-        message["resources"] = offer.resources.to_message(extra)
-        return message
-
-    def _address(self, port: int) -> dict[str, Any]:
-        return {"hostname": self.host, "ip": self.host, "port": port}
+            messages = [offer_message(framework, offer, self.agents[offer.agent_id], self.host) for offer in offers]
+            framework.send({"type": "OFFERS", "offers": {"offers": messages}})
 
     # Subscriptions
 
@@ -105,7 +68,7 @@ class Master:
                 400, "Failed to validate scheduler::Call: 'framework_id' differs from 'subscribe.framework_info.id'"
             )
         stream = EventStream(str(uuid.uuid4()))
-        problem = role_problem(info)
+        problem = role_problem(info) or _id_problem(fid)
         if problem is None and fid in self._journal.contents.removed:
             problem = "Framework has been removed"
         if problem is not None:
@@ -183,7 +146,7 @@ class Master:
             "pid": f"master@{self.host}:{self.port}",
             "hostname": self.host,
             "version": VERSION,
-            "address": self._address(self.port),
+            "address": address(self.host, self.port),
             "capabilities": [{"type": "AGENT_UPDATE"}, {"type": "AGENT_DRAINING"}, {}],
         }
 
@@ -263,11 +226,11 @@ class Master:
         """Carry out one call; what goes wrong is told by events. Raises CallError."""
         match call["type"]:
             case "ACCEPT":
-                self._accept(framework, call["accept"])
+                self._launcher.accept(framework, call["accept"])
             case "ACKNOWLEDGE":
                 self._acknowledge(framework, call["acknowledge"])
             case "DECLINE":
-                self._decline(framework, call["decline"])
+                self._launcher.decline(framework, call["decline"])
             case "REVIVE":
                 framework.is_suppressed = False
                 framework.refusals.clear()
@@ -277,7 +240,7 @@ class Master:
             case "KILL":
                 self._kill(framework, call["kill"]["task_id"]["value"])
             case "RECONCILE":
-                self._reconcile(framework, call["reconcile"].get("tasks", []))
+                answers.reconcile(framework, call["reconcile"].get("tasks", []), self.agents)
             case "MESSAGE":
                 message = call["message"]
                 if agent := self.agents.get(message["agent_id"]["value"]):
@@ -291,62 +254,7 @@ class Master:
                 framework.info = {**call["update_framework"]["framework_info"], "id": {"value": framework.id}}
                 self._remember(framework)
             case "RECONCILE_OPERATIONS":
-                self._reconcile_operations(framework, call["reconcile_operations"].get("operations", []))
-
-    def _accept(self, framework: Framework, accept: dict[str, Any]) -> None:
-        """Launch on the offers. Tasks of several ACCEPTs for one agent may run over the same executor."""
-        offers, problem = self._take_offers(framework, [offer["value"] for offer in accept.get("offer_ids", [])])
-        refuse_s = _refuse_seconds(accept)
-        tasks = _tasks_of(accept.get("operations", []))
-        if problem is not None:
-            for task in tasks:
-                state = "TASK_DROPPED" if framework.has_capability("PARTITION_AWARE") else "TASK_LOST"
-                text = f"Task launched with invalid offers: {problem}"
-                self._answer(framework, task, state, "REASON_INVALID_OFFERS", text)
-            for offer in offers:
-                self._give_back(framework, offer.agent_id, offer.resources, refuse_s)
-            return
-        rest = sum((offer.resources for offer in offers), Resources())
-        agent = self.agents[offers[0].agent_id]
-        for info in tasks:
-            try:
-                rest = self._launch(framework, agent, info, rest)
-            except validation.TaskInvalid as error:
-                self._answer(framework, info, "TASK_ERROR", "REASON_TASK_INVALID", str(error))
-        self._give_back(framework, agent.id, rest, refuse_s)
-
-    def _take_offers(self, framework: Framework, ids: list[str]) -> tuple[list[Offer], str | None]:
-        """The offers that were valid, now used up, and what is wrong with any of them."""
-        problem = None if ids else "No offers specified"
-        offers: list[Offer] = []
-        for offer_id in ids:
-            offer = self.allocator.take(offer_id, framework.id)
-            if offer is not None:
-                offers.append(offer)
-            elif problem is None:
-                again = ids.count(offer_id) > 1
-                problem = f"Duplicate offer {offer_id} in offer list" if again else _gone(offer_id)
-        if problem is None and len({offer.agent_id for offer in offers}) > 1:
-            problem = "Aggregated offers must belong to one single agent"
-        return offers, problem
-
-    def _give_back(self, framework: Framework, agent_id: str, rest: Resources, refuse_s: float) -> None:
-        self.allocator.give_back(framework, agent_id, rest, refuse_s, asyncio.get_running_loop().time())
-
-    def _launch(self, framework: Framework, agent: AgentLink, info: dict[str, Any], free: Resources) -> Resources:
-        """Launch one task on `free`; what is left of it is returned. Raises TaskInvalid."""
-        task, executor_needs = validation.check_task(framework, agent.id, info, free)
-        framework.tasks[task.id] = task
-        if task.executor_id and (agent.id, task.executor_id) not in framework.executors:
-            framework.executors[agent.id, task.executor_id] = ExecutorCharge(info["executor"], executor_needs)
-        agent.launch(framework.info, info)
-        return free - task.resources - executor_needs
-
-    def _decline(self, framework: Framework, decline: dict[str, Any]) -> None:
-        for offer_id in decline.get("offer_ids", []):
-            offer = self.allocator.take(offer_id["value"], framework.id)
-            if offer is not None:
-                self._give_back(framework, offer.agent_id, offer.resources, _refuse_seconds(decline))
+                answers.reconcile_operations(framework, call["reconcile_operations"].get("operations", []))
 
     def _acknowledge(self, framework: Framework, acknowledge: dict[str, Any]) -> None:
         calls.check_uuid(acknowledge["uuid"], "scheduler")
@@ -364,55 +272,9 @@ class Master:
     def _kill(self, framework: Framework, task_id: str) -> None:
         task = framework.tasks.get(task_id)
         if task is None:
-            self._answer_unknown(framework, {"task_id": {"value": task_id}})
+            answers.send_unknown(framework, {"task_id": {"value": task_id}})
         elif agent := self.agents.get(task.agent_id):
             agent.kill(framework.id, task_id)
-
-    def _reconcile(self, framework: Framework, asked: list[dict[str, Any]]) -> None:
-        """Tell the present state of the tasks asked for; an empty list asks for all that are known."""
-        for entry in asked or [{"task_id": {"value": task_id}} for task_id in framework.tasks]:
-            task = framework.tasks.get(entry["task_id"]["value"])
-            if task is None:
-                self._answer_unknown(framework, entry)
-                continue
-            last = task.status or {"state": task.state}
-            info = {"task_id": {"value": task.id}, "agent_id": {"value": task.agent_id}}
-            extra = {name: last[name] for name in ("container_status",) if name in last}
-            text = "Reconciliation: Latest task state"
-            self._answer(framework, info, last["state"], "REASON_RECONCILIATION", text, **extra)
-
-    def _answer_unknown(self, framework: Framework, entry: dict[str, Any]) -> None:
-        agent_known = entry.get("agent_id", {}).get("value") in self.agents
-        aware = framework.has_capability("PARTITION_AWARE")
-        state = ("TASK_GONE" if agent_known else "TASK_UNKNOWN") if aware else "TASK_LOST"
-        text = "Reconciliation: Task is unknown" + (" to the agent" if agent_known else "")
-        self._answer(framework, entry, state, "REASON_RECONCILIATION", text)
-
-    def _reconcile_operations(self, framework: Framework, operations: list[dict[str, Any]]) -> None:
-        for operation in operations:
-            status = {
-                "operation_id": operation["operation_id"],
-                "state": "OPERATION_UNKNOWN",
-                "message": "Reconciliation: Operation is unknown and no 'agent_id' was provided",
-            }
-            framework.send({"type": "UPDATE_OPERATION_STATUS", "update_operation_status": {"status": status}})
-
-    def _answer(
-        self, framework: Framework, info: dict[str, Any], state: str, reason: str, text: str, **extra: Any
-    ) -> None:
-        """An update of the master's own making: without a uuid, so there is nothing to acknowledge."""
-        status = {
-            "task_id": {"value": info["task_id"]["value"]},
-            "state": state,
-            "message": text,
-            "source": "SOURCE_MASTER",
-            "reason": reason,
-            "timestamp": now(),
-            **extra,
-        }
-        if "agent_id" in info:
-            status["agent_id"] = {"value": info["agent_id"]["value"]}
-        framework.send({"type": "UPDATE", "update": {"status": status}})
 
     # News from agents
 
@@ -478,18 +340,9 @@ class Master:
             self.allocator.release(task.agent_id, task.resources)
 
 
-def now() -> float:
-    """Seconds since 1970."""
-    return timestamps.utcnow().timestamp()
-
-
-def _gone(offer_id: str) -> str:
-    return f"Offer {offer_id} is no longer valid"
-
-
-def _refuse_seconds(part: dict[str, Any]) -> float:
-    return float(part.get("filters", {}).get("refuse_seconds", DEFAULT_REFUSE_S))
-
-
-def _tasks_of(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [task for o in operations if o.get("type") == "LAUNCH" for task in o.get("launch", {}).get("task_infos", [])]
+def _id_problem(framework_id: str) -> str | None:
+    try:
+        validation.check_id(framework_id or "new")
+    except validation.TaskInvalid as error:
+        return f"Not a valid FrameworkID: {error}"
+    return None

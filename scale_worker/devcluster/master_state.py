@@ -7,7 +7,8 @@ from typing import Any
 
 from scale_worker.devcluster.allocation import Offer
 from scale_worker.devcluster.framework import Framework, Task
-from scale_worker.devcluster.master import VERSION, AgentLink, Master
+from scale_worker.devcluster.launching import AgentLink
+from scale_worker.devcluster.master import VERSION, Master
 from scale_worker.devcluster.resources import Resources
 
 # The release that the devcluster stands in for.

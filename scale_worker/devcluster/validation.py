@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scale_worker.devcluster.framework import Framework, Task
-from scale_worker.devcluster.resources import Resources
+from scale_worker.devcluster.resources import Resources, normalise
 
 
 class TaskInvalid(Exception):
@@ -15,7 +15,7 @@ class TaskInvalid(Exception):
 def check_task(framework: Framework, agent_id: str, info: dict[str, Any], free: Resources) -> tuple[Task, Resources]:
     """The task, and what its executor needs beyond that: nothing when it already runs. Raises TaskInvalid."""
     task_id = str(info["task_id"]["value"])
-    _check_id(task_id)
+    check_id(task_id)
     if task_id in framework.tasks:
         raise TaskInvalid(f"Task has duplicate ID: {task_id}")
     if info["agent_id"]["value"] != agent_id:
@@ -39,7 +39,7 @@ def check_task(framework: Framework, agent_id: str, info: dict[str, Any], free: 
 
 
 def _check_executor(framework: Framework, agent_id: str, executor_id: str, info: dict[str, Any]) -> Resources:
-    _check_id(executor_id)
+    check_id(executor_id)
     named = info.get("framework_id", {}).get("value", framework.id)
     if named != framework.id:
         raise TaskInvalid(f"ExecutorInfo has an invalid FrameworkID (Actual: {named} vs Expected: {framework.id})")
@@ -48,16 +48,29 @@ def _check_executor(framework: Framework, agent_id: str, executor_id: str, info:
     if info.get("command") is None:
         raise TaskInvalid("'ExecutorInfo.command' must be set for 'CUSTOM' executor")
     running = framework.executors.get((agent_id, executor_id))
+    if running is not None and info == running.given:
+        return Resources()
+    needs = _parse(info.get("resources", []))
     if running is None:
-        return _parse(info.get("resources", []))
-    if running.info != info:
+        return needs
+    if complete(info, framework.id) != running.info:
         raise TaskInvalid(
             f"ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID '{executor_id}'"
         )
     return Resources()
 
 
-def _check_id(identifier: str) -> None:
+def complete(info: dict[str, Any], framework_id: str) -> dict[str, Any]:
+    """An ExecutorInfo as Mesos hands it on, with what a framework may leave out."""
+    whole = {"type": "CUSTOM", "framework_id": {"value": framework_id}, **info}
+    whole["command"] = {"shell": True, **info["command"]}
+    if "resources" in info:
+        whole["resources"] = normalise(info["resources"])
+    return whole
+
+
+def check_id(identifier: str) -> None:
+    """Ids become names of directories. Raises TaskInvalid."""
     if not identifier:
         raise TaskInvalid("ID must not be empty")
     if len(identifier) > 255:
