@@ -19,18 +19,18 @@ from tests.conftest import NOW
 
 def status_of(session: Session, recipe: Recipe) -> dict[str, JobStatus]:
     rows = session.execute(
-        select(RecipeJob.job_name, Job.status).join(Job, Job.id == RecipeJob.job_id).where(
-            RecipeJob.recipe_id == recipe.id
-        )
+        select(RecipeJob.job_name, Job.status)
+        .join(Job, Job.id == RecipeJob.job_id)
+        .where(RecipeJob.recipe_id == recipe.id)
     )
     return dict(rows.all())
 
 
 def job_called(session: Session, recipe: Recipe, name: str) -> Job:
     found = session.scalar(
-        select(Job).join(RecipeJob, RecipeJob.job_id == Job.id).where(
-            RecipeJob.recipe_id == recipe.id, RecipeJob.job_name == name
-        )
+        select(Job)
+        .join(RecipeJob, RecipeJob.job_id == Job.id)
+        .where(RecipeJob.recipe_id == recipe.id, RecipeJob.job_name == name)
     )
     assert found is not None
     return found
@@ -254,5 +254,5 @@ def test_only_real_changes_make_a_revision(session: Session) -> None:
 def test_a_circle_in_a_recipe_is_named(session: Session) -> None:
     no_op = make.make_no_op_type(session)
     document = make.definition(make.place("a", no_op, ["b"]), make.place("b", no_op, ["a"]))
-    with pytest.raises(Invalid, match="circular dependency: a -> b -> a|circular dependency: b -> a -> b"):
+    with pytest.raises(Invalid, match=r"circular dependency: (a -> b -> a|b -> a -> b)"):
         recipe_type.validate(session, {"name": "x", "version": "1", "definition": document}, NOW)
