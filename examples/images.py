@@ -49,8 +49,8 @@ class CannotBuild(Exception):
 def engine() -> docker.DockerClient | None:
     """The Docker Engine, or None when none answers."""
     try:
+        docker.from_env(timeout=5).ping()
         client = docker.from_env(timeout=600)
-        client.ping()
     except (DockerException, requests.exceptions.RequestException):
         return None
     return client

@@ -92,9 +92,7 @@ def test_stops_all_and_leaves_nothing(run: Callable[..., Run]) -> None:
 
 
 def test_what_is_killed_starts_again(run: Callable[..., Run]) -> None:
-    one = run(
-        "victim: sh -c 'echo $$ >>$D/victim; exec sleep 600'\nother: sh -c 'echo $$ >>$D/other; exec sleep 600'\n"
-    )
+    one = run("".join(f"{name}: sh -c 'echo $$ >>$D/{name}; exec sleep 600'\n" for name in ("victim", "other")))
     wait_for(lambda: one.pids("other"))
     for count in (1, 2):
         os.kill(wait_for(lambda count=count: one.pids("victim")[count - 1 :])[0], signal.SIGKILL)
@@ -115,10 +113,8 @@ def test_children_of_what_was_killed_do_not_linger(run: Callable[..., Run]) -> N
 
 
 def test_one_that_cannot_stay_up_ends_everything(run: Callable[..., Run]) -> None:
-    one = run(
-        "hopeless: sh -c 'echo no such luck; exit 3'\nother: sh -c 'echo $$ >$D/other; exec sleep 600'\n",
-        most_in_a_row=2,
-    )
+    hopeless = "hopeless: sh -c 'echo no such luck; exit 3'\n"
+    one = run(hopeless + "other: sh -c 'echo $$ >$D/other; exec sleep 600'\n", most_in_a_row=2)
     output, _ = one.process.communicate(timeout=PATIENCE_S)
     assert one.process.returncode == 1
     assert "hopeless ended with exit code 3, 3 times in a row" in output
