@@ -1,0 +1,43 @@
+"""The REST API of Scale: HTTP in front of scale_core. gunicorn calls create_app()."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_smorest import Api
+
+from scale_api import database, docs, entry, errors, resources
+from scale_api.json_provider import OrjsonProvider
+from scale_core import VERSION
+from scale_core.db.session import Sessions, make_engine, make_sessions
+from scale_core.settings import Settings
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+
+
+def create_app(settings: Settings | None = None, sessions: Sessions | None = None) -> Flask:
+    """The WSGI application. `settings` default to the environment, `sessions` to the database that they name.
+
+    Raises ConfigurationError when no database is configured.
+    """
+    settings = settings or Settings.from_environ()
+    if sessions is None:
+        settings.require("database_url")
+        sessions = make_sessions(make_engine(settings.database_url, application_name="scale-api"))
+    app = Flask(__name__)
+    app.json = OrjsonProvider(app)
+    app.config.update(
+        API_TITLE="Scale",
+        API_VERSION=VERSION,
+        OPENAPI_VERSION="3.0.3",
+        OPENAPI_URL_PREFIX="/",
+        OPENAPI_JSON_PATH="openapi.json",
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+    )
+    app.extensions["scale_settings"] = settings
+    database.init_app(app, sessions)
+    entry.init_app(app)
+    api = Api(app, spec_kwargs={"servers": [{"url": "/"}, {"url": "/v3"}]})
+    resources.register(api)
+    app.register_blueprint(docs.blueprint)
+    errors.init_app(app)  # after Api, which brings handlers of its own
+    return app

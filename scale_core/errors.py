@@ -1,4 +1,4 @@
-"""One small tree of errors. A message says what is wrong and how to put it right; HTTP status codes are mapped in scale_api."""
+"""One small tree of errors. A message says what is wrong and how to put it right; scale_api maps them to HTTP."""
 
 from __future__ import annotations
 

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from scale_core.errors import ConfigurationError
 
+Number = TypeVar("Number", int, float)
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -33,6 +35,8 @@ class Settings:
     executor_command: str = ""
     executor_cpus: float = 0.1
     executor_mem: float = 64.0
+    devcluster_port: int = 5050
+    devcluster_agent_port: int = 5051
     devcluster_cpus: float = 0.0  # 0: what the machine has
     devcluster_mem: float = 0.0
     devcluster_disk: float = 0.0
@@ -51,7 +55,8 @@ class Settings:
         """Read SCALE_* variables; raises ConfigurationError naming the variable and the fix."""
         env = os.environ if environ is None else environ
         home = Path(env.get("SCALE_HOME") or CHECKOUT / "var").expanduser().resolve()
-        default_executor = f"cd {shlex.quote(str(CHECKOUT))} && exec {shlex.quote(sys.executable)} -m scale_worker.executor"
+        checkout, python = shlex.quote(str(CHECKOUT)), shlex.quote(sys.executable)
+        default_executor = f"cd {checkout} && exec {python} -m scale_worker.executor"
         return cls(
             home=home,
             host=env.get("SCALE_HOST") or cls.host,
@@ -68,6 +73,8 @@ class Settings:
             executor_command=env.get("SCALE_EXECUTOR_COMMAND") or default_executor,
             executor_cpus=_number(env, "SCALE_EXECUTOR_CPUS", cls.executor_cpus, float),
             executor_mem=_number(env, "SCALE_EXECUTOR_MEM", cls.executor_mem, float),
+            devcluster_port=_number(env, "SCALE_DEVCLUSTER_PORT", cls.devcluster_port, int),
+            devcluster_agent_port=_number(env, "SCALE_DEVCLUSTER_AGENT_PORT", cls.devcluster_agent_port, int),
             devcluster_cpus=_number(env, "SCALE_DEVCLUSTER_CPUS", 0.0, float),
             devcluster_mem=_number(env, "SCALE_DEVCLUSTER_MEM", 0.0, float),
             devcluster_disk=_number(env, "SCALE_DEVCLUSTER_DISK", 0.0, float),
@@ -106,7 +113,7 @@ def parse_mounts(text: str) -> dict[str, str]:
     return mounts
 
 
-def _number(env: Mapping[str, str], name: str, default: float, kind: type) -> int | float:  # type: ignore[type-arg]
+def _number(env: Mapping[str, str], name: str, default: Number, kind: type[Number]) -> Number:
     text = env.get(name, "").strip()
     if not text:
         return default
@@ -116,7 +123,7 @@ def _number(env: Mapping[str, str], name: str, default: float, kind: type) -> in
         raise ConfigurationError(f"{name}={text!r} is not a number") from None
     if value < 0:
         raise ConfigurationError(f"{name}={text!r} must not be negative")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _secret(env: Mapping[str, str], name: str) -> str:

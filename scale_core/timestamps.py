@@ -38,7 +38,8 @@ def parse_datetime(text: str) -> datetime:
     try:
         value = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
     except ValueError:
-        raise Invalid(problems=[Problem("", f"{text!r} is not an ISO 8601 time such as 2015-01-01T00:00:00Z")]) from None
+        problem = Problem("", f"{text!r} is not an ISO 8601 time such as 2015-01-01T00:00:00Z")
+        raise Invalid(problems=[problem]) from None
     if value.tzinfo is None:
         raise Invalid(problems=[Problem("", f"{text!r} lacks its time zone; append Z for UTC")])
     try:

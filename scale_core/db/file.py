@@ -81,7 +81,12 @@ class ScaleFile(Stamped, Base):
             postgresql_where=text("NOT is_deleted"),
         ),
         Index("ix_scale_file_file_type_last_modified", "file_type", "last_modified", "id"),
-        Index("ix_scale_file_published_last_modified", "last_modified", "id", postgresql_where=text("has_been_published")),
+        Index(
+            "ix_scale_file_published_last_modified",
+            "last_modified",
+            "id",
+            postgresql_where=text("has_been_published"),
+        ),
         CheckConstraint("(file_type = 'PRODUCT') = (job_exe_id IS NOT NULL)", name="product_has_execution"),
         CheckConstraint("file_size >= 0", name="file_size"),
     )

@@ -117,6 +117,7 @@ class Job(Stamped, Base):
     status: Mapped[JobStatus] = mapped_column(enum_of(JobStatus, "status"))
     data: Mapped[Document] = mapped_column(server_default=text("'{}'"))
     results: Mapped[Document] = mapped_column(server_default=text("'{}'"))
+    reason: Mapped[str | None] = mapped_column(Text)  # one line for people: why it is in its status
     priority: Mapped[int]
     timeout: Mapped[int]
     max_tries: Mapped[int]

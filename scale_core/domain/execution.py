@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -29,7 +30,7 @@ class InputFile:
 
 @dataclass(frozen=True)
 class Input:
-    """One input of the job: a property has `value`, file and files have `files`. Inputs that were not given are absent."""
+    """One input of the job: a property has `value`, file and files have `files`. What was not given is absent."""
 
     name: str
     type: str  # property, file, files
@@ -153,7 +154,7 @@ class IngestOutcome:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of one execution as its node saw it. `error` names a row of the error catalogue, None: none or unmapped."""
+    """The end of one execution as its node saw it. `error` names a row of the error catalogue; None: no or unmapped."""
 
     task_id: str
     job_exe_id: int
@@ -178,7 +179,12 @@ class Outcome:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Outcome:
-        raw = json.loads(text)
+        return cls.from_dict(json.loads(text))
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Outcome:
+        """Rebuild an outcome; fields that this version does not know are ignored, so that versions may mix."""
+        raw = dict(document)
         for phase in ("pre", "job", "post"):
             raw[phase] = _build(Phase, raw.get(phase) or {})
         raw["files"] = tuple(_build(StoredFile, f) for f in raw.get("files", ()))
@@ -214,7 +220,7 @@ class StatusData:
         """Inverse of encode. Raises ValueError when the data is not ours."""
         try:
             raw = json.loads(zlib.decompress(base64.b64decode(data)))
-            outcome = Outcome.from_json(json.dumps(raw["outcome"])) if raw.get("outcome") else None
+            outcome = Outcome.from_dict(raw["outcome"]) if raw.get("outcome") else None
             return cls(raw.get("directory"), outcome, raw.get("outcome_file"))
         except (zlib.error, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not status data of a Scale executor: {error}") from error

@@ -93,6 +93,4 @@ class Resources:
 
     def holds(self, other: Resources) -> bool:
         """Whether `other` fits in here; a thousandth is forgiven because Mesos counts in thousandths."""
-        return (
-            other.cpus <= self.cpus + 0.001 and other.mem <= self.mem + 0.001 and other.disk <= self.disk + 0.001
-        )
+        return other.cpus <= self.cpus + 0.001 and other.mem <= self.mem + 0.001 and other.disk <= self.disk + 0.001

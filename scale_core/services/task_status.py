@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from scale_core.db.job import JobExecution
 from scale_core.db.sql import load
 from scale_core.domain.job import ExecutionStatus
 from scale_core.domain.task import TaskState, TaskUpdate
@@ -43,6 +45,17 @@ def apply_updates(session: Session, updates: Sequence[TaskUpdate], now: datetime
     _note_running(session, {task_id: known[task_id] for task_id in ran if task_id in known}, ran, ends, now)
     ended = _note_ended(session, [(known[task_id], update) for task_id, update in ends.items()], ran, now)
     return Applied(ended, tuple(_unwanted(updates, known)))
+
+
+def store_outcome(session: Session, job_exe_id: int, outcome: Mapping[str, Any]) -> None:
+    """Keep an outcome that was too large for its status update and has been fetched from the node."""
+    document = {**outcome, "stdout": "", "stderr": ""}
+    session.execute(
+        update(JobExecution)
+        .where(JobExecution.id == job_exe_id, JobExecution.outcome.is_(None))
+        .values(outcome=document, outcome_file=None)
+    )
+    _keep_logs(session, [(job_exe_id, dict(outcome))])
 
 
 def running_tasks(session: Session, before: datetime) -> list[tuple[str, str]]:

@@ -1,0 +1,1 @@
+"""The part of http-parser 0.9.0 that pymesos uses."""

@@ -1,0 +1,43 @@
+"""One reading session per request, opened when it is first asked for; and short writing transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Flask, current_app, g
+from sqlalchemy.orm import Session
+
+from scale_core.db.session import Sessions
+from scale_core.db.session import transaction as open_transaction
+
+
+def init_app(app: Flask, sessions: Sessions) -> None:
+    app.extensions["scale_sessions"] = sessions
+    app.teardown_appcontext(_close)
+
+
+def session() -> Session:
+    """The session of this request, for reading. It is rolled back and closed when the request ends."""
+    if "session" not in g:
+        g.session = current_app.extensions["scale_sessions"]()
+    opened: Session = g.session
+    return opened
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """A session of its own, committed at the end of the block and rolled back by an exception."""
+    with open_transaction(current_app.extensions["scale_sessions"]) as opened:
+        yield opened
+
+
+def _close(_error: BaseException | None) -> None:
+    opened: Session | None = g.pop("session", None)
+    if opened is not None:
+        opened.close()
+
+
+def release() -> None:
+    """End the reading session before something slow that needs no database; what was loaded stays usable."""
+    _close(None)

@@ -1,0 +1,38 @@
+"""The landing page, and the documentation of the API by a Swagger UI whose files this process serves itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import flask_swagger_ui
+from flask import Blueprint, Response, jsonify, render_template, request, send_from_directory, url_for
+from flask.typing import ResponseReturnValue
+
+from scale_core import VERSION
+
+ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
+
+blueprint = Blueprint("docs", __name__)
+
+
+@blueprint.get("/")
+def landing() -> ResponseReturnValue:
+    """Where to go from here."""
+    if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+        return render_template("landing.html", version=VERSION)
+    return jsonify(
+        name="Scale",
+        version=VERSION,
+        docs=url_for("docs.page", _external=True),
+        openapi=url_for("api-docs.openapi_json", _external=True),
+    )
+
+
+@blueprint.get("/docs/")
+def page() -> str:
+    return render_template("docs.html")
+
+
+@blueprint.get("/docs/assets/<path:name>")
+def asset(name: str) -> Response:
+    return send_from_directory(ASSETS, name, max_age=86400)

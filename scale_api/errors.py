@@ -1,0 +1,101 @@
+"""Errors become HTTP answers here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, current_app, json, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import exc
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from scale_core import errors
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.ScaleError], int] = {
+    errors.NotFound: 404,
+    errors.Invalid: 400,
+    errors.Conflict: 409,
+    errors.IllegalTransition: 409,
+    errors.BrokerError: 503,
+}
+RETRY_AFTER_S = 5
+PROBLEM = "application/problem+json"
+
+
+class UnsupportedMediaType(errors.ScaleError):
+    """Send the body as application/json."""
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(errors.ScaleError, _scale_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(exc.SQLAlchemyError, _database_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def answer(status: int, detail: str, problems: list[dict[str, str]] | None = None) -> Response:
+    """``{"detail": …}``; a problem document when the client accepts it; bare text where the documentation says so."""
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    extra: dict[str, Any] = {"problems": problems} if problems else {}
+    if PROBLEM in (mimetype.lower() for mimetype in request.accept_mimetypes.values()):
+        body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **extra}
+        return Response(json.dumps(body), status, headers, content_type=PROBLEM)
+    if _wants_text():
+        return Response(detail, status, headers, content_type="text/plain; charset=utf-8")
+    return Response(json.dumps({"detail": detail, **extra}), status, headers, content_type="application/json")
+
+
+def _wants_text() -> bool:
+    """Views name the methods whose errors are documented as text/plain in `text_errors`."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return request.method in getattr(getattr(view, "view_class", None), "text_errors", ())
+
+
+def _scale_error(error: errors.ScaleError) -> ResponseReturnValue:
+    if isinstance(error, UnsupportedMediaType):
+        return answer(415, str(error))
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    if status == 500:
+        log.error("%s %s: %s", request.method, request.path, error, exc_info=error)
+    problems = [{"path": p.path, "message": p.message} for p in getattr(error, "problems", ())]
+    return answer(status, str(error), problems)
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    if isinstance(error, RequestRedirect):
+        return error.get_response()
+    response = answer(error.code or 500, "Not found." if error.code == 404 else error.description or error.name)
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    return response
+
+
+def _database_error(error: exc.SQLAlchemyError) -> ResponseReturnValue:
+    if isinstance(error, exc.DataError):
+        return answer(400, f"A value does not fit: {_first_line(error)}")
+    if isinstance(error, exc.IntegrityError):
+        log.warning("%s %s: %s", request.method, request.path, error)
+        return answer(409, f"This contradicts what is stored: {_first_line(error)}")
+    if isinstance(error, (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)) or _is_disconnect(error):
+        log.warning("%s %s: the database is not available: %s", request.method, request.path, error)
+        return answer(503, "The database is not available at the moment; please try again.")
+    return _unexpected(error)
+
+
+def _is_disconnect(error: exc.SQLAlchemyError) -> bool:
+    return isinstance(error, exc.DBAPIError) and error.connection_invalidated
+
+
+def _first_line(error: exc.DBAPIError) -> str:
+    return str(error.orig).partition("\n")[0]
+
+
+def _unexpected(error: Exception) -> ResponseReturnValue:
+    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    return answer(500, "Something went wrong in Scale; its log says more.")

@@ -1,0 +1,133 @@
+"""What all lists share over HTTP: parameters of the query string, and the envelope count, next, previous, results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from flask import request
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validates_schema
+
+from scale_api.fields import Answer, Moment
+from scale_core.errors import NotFound
+from scale_core.queries.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page, Period
+
+MAX_OFFSET = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A page of a list and the filters of that list, an instance of the query's own class (or None)."""
+
+    page: Page
+    period: Period
+    filters: Any
+
+
+class WholeNumber(fields.Integer):
+    """A positive number of the query string; anything else is refused by name."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 4000 and int(value)):
+            raise ValidationError(f"{str(value)[:50]!r} is not a positive whole number.")
+        return int(value)
+
+
+class PageQuery(Schema):
+    """page and page_size; a page_size above the maximum counts as the maximum."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    filters: ClassVar[type[Any] | None] = None
+
+    page = WholeNumber(load_default=1, metadata={"description": "The page of the results to return."})
+    page_size = WholeNumber(
+        load_default=DEFAULT_PAGE_SIZE, metadata={"description": "The number of results of a page, 1 to 1000."}
+    )
+
+    @pre_load
+    def drop_empty(self, data: Any, **_: Any) -> Any:
+        """An empty parameter (``started=``) counts as absent, as forms send them."""
+        for name in [name for name, field in self.fields.items() if not isinstance(field, fields.List)]:
+            if name in data and data[name] == "":
+                data = {key: value for key, value in data.items() if key != name}
+        return data
+
+    @post_load
+    def to_listing(self, data: dict[str, Any], **_: Any) -> Listing:
+        size = min(data.pop("page_size"), MAX_PAGE_SIZE)
+        page = Page(min(data.pop("page"), MAX_OFFSET // size), size, tuple(data.pop("order", ())))
+        period = Period(data.pop("started", None), data.pop("ended", None))
+        if self.filters is None:
+            return Listing(page, period, None)
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+        return Listing(page, period, self.filters(period=period, **values))
+
+
+@validates_schema
+def check_period(_schema: Schema, data: dict[str, Any], **_: Any) -> None:
+    """`started` must come before `ended`; a method of every schema that has both."""
+    started, ended = data.get("started"), data.get("ended")
+    if started is None or ended is None:
+        return
+    if started == ended:
+        raise ValidationError("Start and end values must be different", "started")
+    if started > ended:
+        raise ValidationError("Start time must come before end time", "started")
+
+
+class PeriodQuery(PageQuery):
+    """started and ended, each a time or a duration before now."""
+
+    started = Moment(metadata={"description": "An ISO 8601 time, or duration before now (PT3H0M0S)."})
+    ended = Moment(metadata={"description": "An ISO 8601 time, or duration before now."})
+
+    validate_period = check_period
+
+
+class ListQuery(PeriodQuery):
+    order = fields.List(
+        fields.String(),
+        metadata={"description": "Fields to order by; a dash before a name reverses it; repeat for several."},
+    )
+
+
+def envelope(listing: Listing, rows: Sequence[Any], total: int) -> dict[str, Any]:
+    """The answer of a list. Raises NotFound for a page beyond the end."""
+    page = listing.page
+    if page.number > 1 and page.offset >= total:
+        raise NotFound("Invalid page.")
+    has_next = page.offset + len(rows) < total
+    return {
+        "count": total,
+        "next": _url_of(page.number + 1) if has_next else None,
+        "previous": _url_of(page.number - 1) if page.number > 1 else None,
+        "results": rows,
+    }
+
+
+@cache
+def page_of(item: type[Schema]) -> type[Schema]:
+    """The schema of a list's answer."""
+    return Answer.from_dict(
+        {
+            "count": fields.Integer(metadata={"description": "The number of results of all pages."}),
+            "next": fields.String(allow_none=True),
+            "previous": fields.String(allow_none=True),
+            "results": fields.List(fields.Nested(item)),
+        },
+        name=f"{item.__name__}Page",
+    )
+
+
+def _url_of(page: int) -> str:
+    """This request's absolute URL with another page; parameters sorted by name, the first page without `page`."""
+    parameters = [(key, value) for key, value in request.args.items(multi=True) if key != "page"]
+    if page > 1:
+        parameters.append(("page", str(page)))
+    parameters.sort(key=lambda pair: pair[0])
+    return request.base_url + (f"?{urlencode(parameters)}" if parameters else "")

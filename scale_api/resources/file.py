@@ -1,0 +1,151 @@
+"""Any catalogued file and its content; source file services."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import quote
+
+from flask import Response, current_app, request
+from flask.views import MethodView
+from marshmallow import fields
+from werkzeug.wsgi import wrap_file
+
+from scale_api import database
+from scale_api.blueprint import Blueprint
+from scale_api.database import session
+from scale_api.fields import Answer, Flag, Time, texts
+from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.schemas import FileAnswer, ProductAnswer, SourceAnswer
+from scale_core.brokers import broker_for
+from scale_core.db.file import ScaleFile
+from scale_core.errors import NotFound
+from scale_core.queries import file as queries
+
+blp = Blueprint("file", __name__, description="Files that Scale tracks, and the sources that it ingested")
+
+
+class FileQuery(ListQuery):
+    filters = queries.FileFilters
+    file_name = texts(attribute="file_names")
+
+
+class SourceQuery(ListQuery):
+    filters = queries.SourceFilters
+    file_name = texts(attribute="file_names")
+    is_parsed = Flag()
+
+
+class UpdateAnswer(Answer):
+    action = fields.String()
+    when = Time(allow_none=True)
+
+
+class SourceUpdateAnswer(SourceAnswer):
+    update = fields.Nested(UpdateAnswer)
+
+
+class SourceIngestAnswer(Answer):
+    id = fields.Integer()
+    file_name = fields.String()
+    status = fields.String()
+    bytes_transferred = fields.Integer()
+    transfer_started = Time()
+    transfer_ended = Time(allow_none=True)
+    media_type = fields.String()
+    file_size = fields.Integer(allow_none=True)
+    data_type = fields.List(fields.String())
+    ingest_started = Time(allow_none=True)
+    ingest_ended = Time(allow_none=True)
+    created = Time()
+    last_modified = Time()
+
+
+class SourceDetailsAnswer(SourceAnswer):
+    ingests = fields.List(fields.Nested(SourceIngestAnswer))
+    products = fields.List(fields.Nested(ProductAnswer))
+
+
+@blp.route("/files/")
+class Files(MethodView):
+    @blp.arguments(FileQuery, location="query")
+    @blp.response(200, page_of(FileAnswer))
+    def get(self, listing: Listing) -> Any:
+        """File List"""
+        return envelope(listing, *queries.list_files(session(), listing.filters, listing.page))
+
+
+@blp.route("/files/<id:file_id>/")
+class FileDetails(MethodView):
+    @blp.response(200, FileAnswer)
+    def get(self, file_id: int) -> Any:
+        """File Details"""
+        return queries.get_file(session(), file_id)
+
+
+@blp.route("/files/<id:file_id>/content/")
+class FileContent(MethodView):
+    @blp.response(200, {"type": "string", "format": "binary"}, content_type="application/octet-stream")
+    def get(self, file_id: int) -> Any:
+        """The content of a file; ranges are understood"""
+        file = queries.get_file(session(), file_id)
+        database.release()  # a download may take hours
+        if file.is_deleted:
+            raise NotFound(f"The file {file.file_name!r} was deleted.")
+        return _stream(file)
+
+
+@blp.route("/sources/")
+class Sources(MethodView):
+    @blp.arguments(SourceQuery, location="query")
+    @blp.response(200, page_of(SourceAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Source File List"""
+        return envelope(listing, *queries.list_sources(session(), listing.filters, listing.page))
+
+
+@blp.route("/sources/updates/")
+class SourceUpdates(MethodView):
+    @blp.arguments(SourceQuery, location="query")
+    @blp.response(200, page_of(SourceUpdateAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Source File Updates"""
+        return envelope(listing, *queries.list_source_updates(session(), listing.filters, listing.page))
+
+
+@blp.route("/sources/<id:source_id>/")
+class SourceDetails(MethodView):
+    @blp.response(200, SourceDetailsAnswer)
+    def get(self, source_id: int) -> Any:
+        """Source File Details"""
+        return queries.get_source(session(), source_id)
+
+
+@blp.route("/sources/<string:file_name>/")
+class SourceByName(MethodView):
+    @blp.response(200, SourceDetailsAnswer)
+    def get(self, file_name: str) -> Any:
+        """Source File Details of the newest source of a name"""
+        return queries.get_source(session(), file_name)
+
+
+def _stream(file: ScaleFile) -> Response:
+    broker = broker_for(file.workspace.json_config.get("broker") or {}, current_app.extensions["scale_settings"].mounts)
+    content = broker.open(file.file_path)
+    size = os.fstat(content.fileno()).st_size
+    response = Response(wrap_file(request.environ, content), direct_passthrough=True)
+    response.call_on_close(content.close)
+    response.content_length = size
+    response.headers["Content-Type"] = file.media_type or "application/octet-stream"
+    response.headers["Content-Disposition"] = f"inline; filename*=UTF-8''{quote(file.file_name, safe='')}"
+    # products are made by algorithms: a page among them must not act in the name of whoever looks at it
+    response.headers["Content-Security-Policy"] = "sandbox"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if file.checksum:
+        response.set_etag(file.checksum)
+    try:
+        response.make_conditional(request, accept_ranges=True, complete_length=size)
+    except Exception:
+        content.close()
+        raise
+    return response

@@ -1,0 +1,176 @@
+"""Ingest and Strike services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import url_for
+from flask.views import MethodView
+from marshmallow import fields
+
+from scale_api.blueprint import Blueprint
+from scale_api.database import session, transaction
+from scale_api.fields import Answer, Body, Document, Time, ids, required_text, text, texts
+from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.schemas import JobInExecution, Reference, SourceAnswer, Warnings
+from scale_core.queries import ingest as queries
+from scale_core.services import ingest as services
+from scale_core.timestamps import utcnow
+
+blp = Blueprint("ingest", __name__, description="Strike processes and the files that they ingest")
+
+
+class IngestQuery(ListQuery):
+    filters = queries.IngestFilters
+    status = texts(attribute="statuses")
+    strike_id = ids(attribute="strike_ids")
+    file_name = texts(attribute="file_names")
+
+
+class StrikeQuery(ListQuery):
+    filters = queries.StrikeFilters
+    name = texts(attribute="names")
+
+
+class StrikePatch(Body):
+    title = text(50, allow_none=True)
+    description = text(500, allow_none=True)
+    configuration = Document()
+
+
+class StrikeBody(StrikePatch):
+    name = required_text(50)
+    configuration = Document(required=True)
+
+
+class StrikeAnswer(Answer):
+    """`last_scan` and `last_error` tell whether the directory could be read."""
+
+    id = fields.Integer()
+    name = fields.String()
+    title = fields.String(allow_none=True)
+    description = fields.String()
+    job: fields.Field[Any] = Reference("job_id")
+    created = Time()
+    last_modified = Time()
+    last_scan = Time(allow_none=True)
+    last_error = fields.String(allow_none=True)
+
+
+class StrikeDetailsAnswer(StrikeAnswer):
+    job = fields.Nested(JobInExecution, allow_none=True)
+    configuration = fields.Dict()
+
+
+class StrikeCreated(Answer):
+    strike_id = fields.Integer()
+
+
+class IngestAnswer(Answer):
+    """`reason` says why an ingest is ERRORED, DEFERRED or DUPLICATE."""
+
+    id = fields.Integer()
+    file_name = fields.String()
+    strike = fields.Nested(StrikeAnswer)
+    status = fields.String()
+    reason = fields.String(allow_none=True)
+    bytes_transferred = fields.Integer()
+    transfer_started = Time()
+    transfer_ended = Time(allow_none=True)
+    media_type = fields.String()
+    file_size = fields.Integer(allow_none=True)
+    data_type = fields.List(fields.String())
+    ingest_started = Time(allow_none=True)
+    ingest_ended = Time(allow_none=True)
+    job: fields.Field[Any] = Reference("job_id")
+    source_file = fields.Nested(SourceAnswer, allow_none=True)
+    created = Time()
+    last_modified = Time()
+
+
+class IngestDetailsAnswer(IngestAnswer):
+    strike = fields.Nested(StrikeDetailsAnswer)
+    transfer_path = fields.String()
+    file_path = fields.String()
+    ingest_path = fields.String()
+
+
+@blp.route("/ingests/")
+class Ingests(MethodView):
+    @blp.arguments(IngestQuery, location="query")
+    @blp.response(200, page_of(IngestAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Ingest List"""
+        return envelope(listing, *queries.list_ingests(session(), listing.filters, listing.page))
+
+
+@blp.route("/ingests/<id:ingest_id>/")
+class IngestDetails(MethodView):
+    @blp.response(200, IngestDetailsAnswer)
+    def get(self, ingest_id: int) -> Any:
+        """Ingest Details"""
+        return queries.get_ingest(session(), ingest_id)
+
+
+@blp.route("/ingests/<string:file_name>/")
+class IngestByName(MethodView):
+    @blp.response(200, IngestDetailsAnswer)
+    def get(self, file_name: str) -> Any:
+        """Ingest Details of the newest ingest of a file name"""
+        return queries.get_ingest(session(), file_name)
+
+
+@blp.route("/strike/create/")
+class StrikeCreate(MethodView):
+    @blp.arguments(StrikeBody)
+    @blp.response(200, StrikeCreated)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Create Strike Process"""
+        return {"strike_id": _create(body)}
+
+
+@blp.route("/strikes/")
+class Strikes(MethodView):
+    @blp.arguments(StrikeQuery, location="query")
+    @blp.response(200, page_of(StrikeAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Strike List"""
+        return envelope(listing, *queries.list_strikes(session(), listing.filters, listing.page))
+
+    @blp.arguments(StrikeBody)
+    @blp.response(201, StrikeDetailsAnswer)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Create Strike, answered with its details"""
+        strike_id = _create(body)
+        location = url_for("ingest.StrikeDetails", strike_id=strike_id, _external=True)
+        return queries.get_strike(session(), strike_id), 201, {"Location": location}
+
+
+@blp.route("/strikes/validation/")
+class StrikeValidation(MethodView):
+    @blp.arguments(StrikeBody)
+    @blp.response(200, Warnings)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Validate Strike"""
+        return {"warnings": services.validate_strike(session(), body)}
+
+
+@blp.route("/strikes/<id:strike_id>/")
+class StrikeDetails(MethodView):
+    @blp.response(200, StrikeDetailsAnswer)
+    def get(self, strike_id: int) -> Any:
+        """Strike Details"""
+        return queries.get_strike(session(), strike_id)
+
+    @blp.arguments(StrikePatch)
+    @blp.response(200, StrikeDetailsAnswer)
+    def patch(self, body: dict[str, Any], strike_id: int) -> Any:
+        """Edit Strike"""
+        with transaction() as writing:
+            services.edit_strike(writing, strike_id, body, utcnow())
+        return queries.get_strike(session(), strike_id)
+
+
+def _create(body: dict[str, Any]) -> int:
+    with transaction() as writing:
+        return services.create_strike(writing, body, utcnow()).id

@@ -1,0 +1,142 @@
+"""Job services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.views import MethodView
+from marshmallow import fields
+
+from scale_api.blueprint import Blueprint
+from scale_api.database import session, transaction
+from scale_api.fields import Answer, StrictBody, ids, texts
+from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.schemas import (
+    EventAnswer,
+    ExecutionBase,
+    FileAnswer,
+    JobAnswer,
+    JobTypeAnswer,
+    JobTypeRevisionAnswer,
+    ProductBase,
+    RecipeAnswer,
+)
+from scale_core.domain.job import JobStatus
+from scale_core.errors import IllegalTransition, Invalid
+from scale_core.queries import job as queries
+from scale_core.queries.job import Parameter
+from scale_core.services import queue as services
+from scale_core.timestamps import utcnow
+
+blp = Blueprint("job", __name__, description="Jobs: all, running and finished")
+
+
+class JobQuery(ListQuery):
+    filters = queries.JobFilters
+    status = texts(attribute="statuses")
+    job_id = ids(attribute="ids")
+    job_type_id = ids(attribute="job_type_ids")
+    job_type_name = texts(attribute="job_type_names")
+    job_type_category = texts(attribute="job_type_categories")
+    error_category = texts(attribute="error_categories")
+
+
+class JobPatch(StrictBody):
+    status = fields.String()
+
+
+class Value(fields.Field):
+    """The value of an input or output: a text, a file, a list of files, or null."""
+
+    def __init__(self, file: type[Answer]) -> None:
+        super().__init__(metadata={"description": "A text, a file, a list of files, or null."})
+        self.file = file()
+
+    def _serialize(self, value: Any, attr: str | None, obj: Parameter, **kwargs: Any) -> Any:
+        if value is None or obj.type not in ("file", "files"):
+            return value
+        return self.file.dump(value, many=obj.type == "files")
+
+
+class InputAnswer(Answer):
+    name = fields.String()
+    type = fields.String()
+    value = Value(FileAnswer)
+
+
+class OutputAnswer(Answer):
+    name = fields.String()
+    type = fields.String()
+    value = Value(ProductBase)
+
+
+class JobDetailsAnswer(JobAnswer):
+    job_type = fields.Nested(JobTypeAnswer)
+    job_type_rev = fields.Nested(JobTypeRevisionAnswer)
+    event = fields.Nested(EventAnswer)
+    data = fields.Dict()
+    results = fields.Dict()
+    recipes = fields.List(fields.Nested(RecipeAnswer))
+    job_exes = fields.List(fields.Nested(ExecutionBase))
+    inputs = fields.List(fields.Nested(InputAnswer))
+    outputs = fields.List(fields.Nested(OutputAnswer))
+    input_files = fields.List(fields.Nested(FileAnswer))
+    products = fields.List(fields.Nested(ProductBase))
+
+
+class JobUpdateAnswer(JobAnswer):
+    input_files = fields.List(fields.Nested(FileAnswer))
+
+
+class JobWithExecutionAnswer(JobAnswer):
+    latest_job_exe = fields.Nested(ExecutionBase, allow_none=True)
+
+
+@blp.route("/jobs/")
+class Jobs(MethodView):
+    @blp.arguments(JobQuery, location="query")
+    @blp.response(200, page_of(JobAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Job List"""
+        return envelope(listing, *queries.list_jobs(session(), listing.filters, listing.page))
+
+
+@blp.route("/jobs/updates/")
+class JobUpdates(MethodView):
+    @blp.arguments(JobQuery, location="query")
+    @blp.response(200, page_of(JobUpdateAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Job Updates"""
+        return envelope(listing, *queries.list_updates(session(), listing.filters, listing.page))
+
+
+@blp.route("/jobs/executions/")
+class JobsWithExecution(MethodView):
+    @blp.arguments(JobQuery, location="query")
+    @blp.response(200, page_of(JobWithExecutionAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Job with Execution List"""
+        return envelope(listing, *queries.list_with_execution(session(), listing.filters, listing.page))
+
+
+@blp.route("/jobs/<id:job_id>/")
+class JobDetails(MethodView):
+    text_errors = ("PATCH",)
+
+    @blp.response(200, JobDetailsAnswer)
+    def get(self, job_id: int) -> Any:
+        """Job Details"""
+        return queries.get_job(session(), job_id)
+
+    @blp.arguments(JobPatch)
+    @blp.response(200, JobDetailsAnswer)
+    def patch(self, body: dict[str, Any], job_id: int) -> Any:
+        """Update Job: the only change is the status CANCELED"""
+        if body.get("status") != JobStatus.CANCELED:
+            raise Invalid("status: the only change allowed is CANCELED")
+        try:
+            with transaction() as writing:
+                services.cancel(writing, job_id, utcnow())
+        except IllegalTransition as error:
+            raise Invalid(str(error)) from error  # documented as 400 here
+        return queries.get_job(session(), job_id)

@@ -1,0 +1,163 @@
+"""Job type services."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flask import url_for
+from flask.views import MethodView
+from marshmallow import fields
+
+from scale_api.blueprint import Blueprint
+from scale_api.database import session, transaction
+from scale_api.fields import Answer, Body, Document, Flag, Int, Time, required_text, text, texts
+from scale_api.query import Listing, ListQuery, PageQuery, PeriodQuery, envelope, page_of
+from scale_api.schemas import CountAnswer, ErrorAnswer, JobTypeAnswer, JobTypeBase, TriggerRuleAnswer, Warnings
+from scale_core.queries import job_type as queries
+from scale_core.queries.listing import Period
+from scale_core.services import job_type as services
+from scale_core.timestamps import utcnow
+
+blp = Blueprint("job_type", __name__, description="Job types")
+
+STATUS_PERIOD = timedelta(hours=3)
+
+
+class JobTypeQuery(ListQuery):
+    filters = queries.JobTypeFilters
+    name = texts(attribute="names")
+    category = texts(attribute="categories")
+
+
+class JobTypePatch(Body):
+    title = text(50, allow_none=True)
+    description = fields.String(allow_none=True)
+    category = text(50, allow_none=True)
+    author_name = text(50, allow_none=True)
+    author_url = fields.String(allow_none=True)
+    is_long_running = Flag()
+    is_active = Flag()
+    is_operational = Flag()
+    is_paused = Flag()
+    icon_code = text(20, allow_none=True)
+    docker_privileged = Flag()
+    docker_image = text(500, allow_none=True)
+    priority = Int()
+    timeout = Int()
+    max_scheduled = Int(allow_none=True)
+    max_tries = Int()
+    cpus_required = fields.Float()
+    mem_required = fields.Float()
+    disk_out_const_required = fields.Float()
+    disk_out_mult_required = fields.Float()
+    interface = Document()
+    error_mapping = Document(allow_none=True)
+    trigger_rule = Document(allow_none=True)
+
+
+class JobTypeBody(JobTypePatch):
+    name = required_text(50)
+    version = required_text(50)
+    interface = Document(required=True)
+
+
+class JobTypeDetailsAnswer(JobTypeAnswer):
+    interface = fields.Dict()
+    error_mapping = fields.Dict()
+    trigger_rule = fields.Nested(TriggerRuleAnswer, allow_none=True)
+    errors = fields.List(fields.Nested(ErrorAnswer))
+    job_counts_6h = fields.List(fields.Nested(CountAnswer))
+    job_counts_12h = fields.List(fields.Nested(CountAnswer))
+    job_counts_24h = fields.List(fields.Nested(CountAnswer))
+
+
+class JobTypeStatusAnswer(Answer):
+    job_type = fields.Nested(JobTypeBase)
+    job_counts = fields.List(fields.Nested(CountAnswer))
+
+
+class RunningAnswer(Answer):
+    job_type = fields.Nested(JobTypeBase)
+    count = fields.Integer()
+    longest_running = Time(allow_none=True)
+
+
+class SystemFailureAnswer(Answer):
+    job_type = fields.Nested(JobTypeBase)
+    error = fields.Nested(ErrorAnswer)
+    count = fields.Integer()
+    first_error = Time(allow_none=True)
+    last_error = Time(allow_none=True)
+
+
+@blp.route("/job-types/")
+class JobTypes(MethodView):
+    @blp.arguments(JobTypeQuery, location="query")
+    @blp.response(200, page_of(JobTypeAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Job Type List"""
+        return envelope(listing, *queries.list_job_types(session(), listing.filters, listing.page))
+
+    @blp.arguments(JobTypeBody)
+    @blp.response(201, JobTypeDetailsAnswer)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Create Job Type"""
+        with transaction() as writing:
+            job_type_id = services.create(writing, body, utcnow()).id
+        location = url_for("job_type.JobTypeDetails", job_type_id=job_type_id, _external=True)
+        return queries.get_job_type(session(), job_type_id, utcnow()), 201, {"Location": location}
+
+
+@blp.route("/job-types/validation/")
+class JobTypeValidation(MethodView):
+    @blp.arguments(JobTypeBody)
+    @blp.response(200, Warnings)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Validate Job Type"""
+        return {"warnings": services.validate(session(), body, utcnow())}
+
+
+@blp.route("/job-types/<id:job_type_id>/")
+class JobTypeDetails(MethodView):
+    @blp.response(200, JobTypeDetailsAnswer)
+    def get(self, job_type_id: int) -> Any:
+        """Job Type Details"""
+        return queries.get_job_type(session(), job_type_id, utcnow())
+
+    @blp.arguments(JobTypePatch)
+    @blp.response(200, JobTypeDetailsAnswer)
+    def patch(self, body: dict[str, Any], job_type_id: int) -> Any:
+        """Edit Job Type"""
+        with transaction() as writing:
+            services.edit(writing, job_type_id, body, utcnow())
+        return queries.get_job_type(session(), job_type_id, utcnow())
+
+
+@blp.route("/job-types/status/")
+class JobTypeStatus(MethodView):
+    @blp.arguments(PeriodQuery, location="query")
+    @blp.response(200, page_of(JobTypeStatusAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Job Types Status"""
+        started = listing.period.started or utcnow() - STATUS_PERIOD
+        period = Period(started, listing.period.ended)
+        return envelope(listing, *queries.list_status(session(), period, listing.page))
+
+
+@blp.route("/job-types/running/")
+class JobTypesRunning(MethodView):
+    @blp.arguments(PageQuery, location="query")
+    @blp.response(200, page_of(RunningAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Job Types Running"""
+        return envelope(listing, *queries.list_running(session(), listing.page))
+
+
+@blp.route("/job-types/system-failures/")
+class JobTypeSystemFailures(MethodView):
+    @blp.arguments(PageQuery, location="query")
+    @blp.response(200, page_of(SystemFailureAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Job Type System Failures"""
+        return envelope(listing, *queries.list_system_failures(session(), listing.page))

@@ -1,0 +1,72 @@
+"""Product services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.views import MethodView
+from marshmallow import fields
+
+from scale_api.blueprint import Blueprint
+from scale_api.database import session
+from scale_api.fields import Flag, ids, texts
+from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.resources.file import UpdateAnswer
+from scale_api.schemas import ProductAnswer, SourceAnswer
+from scale_core.queries import file as queries
+
+blp = Blueprint("product", __name__, description="Products that Scale has produced")
+
+
+class ProductQuery(ListQuery):
+    filters = queries.ProductFilters
+    job_type_id = ids(attribute="job_type_ids")
+    job_type_name = texts(attribute="job_type_names")
+    job_type_category = texts(attribute="job_type_categories")
+    is_operational = Flag()
+    file_name = texts(attribute="file_names")
+
+
+class ProductUpdateAnswer(ProductAnswer):
+    update = fields.Nested(UpdateAnswer)
+    source_files = fields.List(fields.Nested(SourceAnswer))
+
+
+class ProductDetailsAnswer(ProductAnswer):
+    sources = fields.List(fields.Nested(SourceAnswer))
+    ancestors = fields.List(fields.Nested(ProductAnswer))
+    descendants = fields.List(fields.Nested(ProductAnswer))
+
+
+@blp.route("/products/")
+class Products(MethodView):
+    @blp.arguments(ProductQuery, location="query")
+    @blp.response(200, page_of(ProductAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Product List"""
+        return envelope(listing, *queries.list_products(session(), listing.filters, listing.page))
+
+
+@blp.route("/products/updates/")
+class ProductUpdates(MethodView):
+    @blp.arguments(ProductQuery, location="query")
+    @blp.response(200, page_of(ProductUpdateAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Product Updates"""
+        return envelope(listing, *queries.list_product_updates(session(), listing.filters, listing.page))
+
+
+@blp.route("/products/<id:product_id>/")
+class ProductDetails(MethodView):
+    @blp.response(200, ProductDetailsAnswer)
+    def get(self, product_id: int) -> Any:
+        """Product Details"""
+        return queries.get_product(session(), product_id)
+
+
+@blp.route("/products/<string:file_name>/")
+class ProductByName(MethodView):
+    @blp.response(200, ProductDetailsAnswer)
+    def get(self, file_name: str) -> Any:
+        """Product Details of the newest product of a name"""
+        return queries.get_product(session(), file_name)

@@ -1,0 +1,153 @@
+"""Queue services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import url_for
+from flask.views import MethodView
+from marshmallow import fields
+
+from scale_api.blueprint import Blueprint
+from scale_api.database import session, transaction
+from scale_api.fields import Answer, Body, Document, IdNumber, Int, Moment, Time, ids, texts
+from scale_api.query import Listing, PageQuery, check_period, envelope, page_of
+from scale_api.resources.job import JobDetailsAnswer
+from scale_api.resources.recipe import RecipeDetailsAnswer
+from scale_api.schemas import JobAnswer, JobTypeBase
+from scale_core.errors import NotFound
+from scale_core.queries import job as job_queries
+from scale_core.queries import queue as queries
+from scale_core.queries import recipe as recipe_queries
+from scale_core.queries.listing import Period
+from scale_core.services import queue as services
+from scale_core.timestamps import utcnow
+
+blp = Blueprint("queue", __name__, description="The queue: what waits, and putting jobs and recipes on it")
+
+REQUEUE_CHUNK = 500  # jobs that one transaction locks
+
+
+class NewJobBody(Body):
+    job_type_id = IdNumber(required=True)
+    job_data = Document(required=True)
+
+
+class NewRecipeBody(Body):
+    recipe_type_id = IdNumber(required=True)
+    recipe_data = Document(required=True)
+
+
+class RequeueBody(Body):
+    started = Moment()
+    ended = Moment()
+    status = fields.String(allow_none=True)
+    job_ids = ids()
+    job_type_ids = ids()
+    job_type_names = texts()
+    job_type_categories = texts()
+    error_categories = texts()
+    priority = Int(allow_none=True)
+
+    validate_period = check_period
+
+
+class QueueStatusEntry(Answer):
+    """The queued jobs of one type, as the first documentation shows them."""
+
+    count = fields.Integer()
+    longest_queued = Time()
+    job_type_name = fields.String(attribute="job_type.name")
+    job_type_version = fields.String(attribute="job_type.version")
+    highest_priority = fields.Integer()
+    is_job_type_paused = fields.Boolean(attribute="job_type.is_paused")
+
+
+class QueueStatusResult(Answer):
+    """The same as later clients expect it; `reason` tells why the last scheduling pass started none of them."""
+
+    job_type = fields.Nested(JobTypeBase)
+    count = fields.Integer()
+    longest_queued = Time()
+    highest_priority = fields.Integer()
+    reason = fields.String(allow_none=True)
+
+
+class QueueStatusAnswer(Answer):
+    queue_status = fields.List(fields.Nested(QueueStatusEntry))
+    count = fields.Integer()
+    next = fields.String(allow_none=True)
+    previous = fields.String(allow_none=True)
+    results = fields.List(fields.Nested(QueueStatusResult))
+
+
+@blp.route("/queue/status/")
+class QueueStatus(MethodView):
+    @blp.arguments(PageQuery, location="query")
+    @blp.response(200, QueueStatusAnswer)
+    def get(self, listing: Listing) -> Any:
+        """Get Queue Status"""
+        entries = queries.list_status(session())
+        page = listing.page
+        rows = entries[page.offset : page.offset + page.size]
+        return {"queue_status": entries, **envelope(listing, rows, len(entries))}
+
+
+@blp.route("/queue/new-job/")
+class NewJob(MethodView):
+    @blp.arguments(NewJobBody)
+    @blp.response(201, JobDetailsAnswer)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Queue New Job; Location is the details of its execution"""
+        with transaction() as writing:
+            job_id = services.queue_new_job(writing, body["job_type_id"], body["job_data"], utcnow()).id
+        job = job_queries.get_job(session(), job_id)
+        if job.job_exes:
+            location = url_for("job_execution.ExecutionDetails", execution_id=job.job_exes[0].id, _external=True)
+        else:
+            location = url_for("job.JobDetails", job_id=job_id, _external=True)
+        return job, 201, {"Location": location}
+
+
+@blp.route("/queue/new-recipe/")
+class NewRecipe(MethodView):
+    @blp.arguments(NewRecipeBody)
+    @blp.response(201, RecipeDetailsAnswer)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Queue New Recipe"""
+        with transaction() as writing:
+            recipe_id = services.queue_new_recipe(writing, body["recipe_type_id"], body["recipe_data"], utcnow()).id
+        location = url_for("recipe.RecipeDetails", recipe_id=recipe_id, _external=True)
+        return recipe_queries.get_recipe(session(), recipe_id), 201, {"Location": location}
+
+
+@blp.route("/queue/requeue-jobs/")
+class RequeueJobs(MethodView):
+    @blp.arguments(PageQuery, location="query")
+    @blp.arguments(RequeueBody)
+    @blp.response(200, page_of(JobAnswer))
+    def post(self, listing: Listing, body: dict[str, Any]) -> Any:
+        """Requeue Jobs: FAILED and CANCELED jobs among the selected ones go back, in transactions of a few hundred"""
+        job_ids = job_queries.list_ids(session(), _selection(body))
+        if not job_ids:
+            raise NotFound("No job matches.")
+        for start in range(0, len(job_ids), REQUEUE_CHUNK):
+            with transaction() as writing:
+                chunk = job_ids[start : start + REQUEUE_CHUNK]
+                services.requeue(writing, chunk, body.get("priority"), utcnow())
+        selected = job_queries.JobFilters(ids=tuple(job_ids))
+        return envelope(listing, *job_queries.list_jobs(session(), selected, listing.page))
+
+
+def _selection(body: dict[str, Any]) -> job_queries.JobFilters:
+    """Without a status the jobs that can be put back; with job_ids also those that cannot: they stay as they are."""
+    statuses = (body["status"],) if body.get("status") else () if body.get("job_ids") else job_queries.REQUEUABLE
+    return job_queries.JobFilters(
+        period=Period(body.get("started"), body.get("ended")),
+        statuses=statuses,
+        ids=tuple(body.get("job_ids", ())),
+        job_type_ids=tuple(body.get("job_type_ids", ())),
+        job_type_names=tuple(body.get("job_type_names", ())),
+        job_type_categories=tuple(body.get("job_type_categories", ())),
+        error_categories=tuple(body.get("error_categories", ())),
+    )

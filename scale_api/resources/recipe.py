@@ -1,0 +1,76 @@
+"""Recipe services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.views import MethodView
+from marshmallow import fields
+
+from scale_api.blueprint import Blueprint
+from scale_api.database import session
+from scale_api.fields import Answer, Time, ids, texts
+from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.schemas import (
+    EventAnswer,
+    FileAnswer,
+    JobAnswer,
+    RecipeAnswer,
+    RecipeTypeBase,
+    RecipeTypeRevisionBase,
+    Reference,
+)
+from scale_core.queries import recipe as queries
+
+blp = Blueprint("recipe", __name__, description="Recipes")
+
+
+class RecipeQuery(ListQuery):
+    filters = queries.RecipeFilters
+    type_id = ids(attribute="type_ids")
+    type_name = texts(attribute="type_names")
+
+
+class RecipeTypeInRecipe(RecipeTypeBase):
+    is_active = fields.Boolean()
+    definition = fields.Dict()
+    created = Time()
+    last_modified = Time()
+    archived = Time(allow_none=True)
+
+
+class RecipeTypeRevisionAnswer(RecipeTypeRevisionBase):
+    definition = fields.Dict()
+    created = Time()
+
+
+class RecipeJobAnswer(Answer):
+    job_name = fields.String()
+    job = fields.Nested(JobAnswer)
+    recipe = Reference("recipe_id")
+
+
+class RecipeDetailsAnswer(RecipeAnswer):
+    recipe_type = fields.Nested(RecipeTypeInRecipe)
+    recipe_type_rev = fields.Nested(RecipeTypeRevisionAnswer)
+    event = fields.Nested(EventAnswer)
+    data = fields.Dict()
+    input_files = fields.List(fields.Nested(FileAnswer))
+    jobs = fields.List(fields.Nested(RecipeJobAnswer))
+
+
+@blp.route("/recipes/")
+class Recipes(MethodView):
+    @blp.arguments(RecipeQuery, location="query")
+    @blp.response(200, page_of(RecipeAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Recipe List"""
+        return envelope(listing, *queries.list_recipes(session(), listing.filters, listing.page))
+
+
+@blp.route("/recipes/<id:recipe_id>/")
+class RecipeDetails(MethodView):
+    @blp.response(200, RecipeDetailsAnswer)
+    def get(self, recipe_id: int) -> Any:
+        """Recipe Details"""
+        return queries.get_recipe(session(), recipe_id)

@@ -1,0 +1,99 @@
+"""Workspace services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import url_for
+from flask.views import MethodView
+from marshmallow import fields
+
+from scale_api.blueprint import Blueprint
+from scale_api.database import session, transaction
+from scale_api.fields import Answer, Body, Document, Flag, Time, required_text, text, texts
+from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.schemas import Warnings
+from scale_core.queries import workspace as queries
+from scale_core.services import workspace as services
+from scale_core.timestamps import utcnow
+
+blp = Blueprint("workspace", __name__, description="Workspaces that Scale uses to manage files")
+
+
+class WorkspaceQuery(ListQuery):
+    filters = queries.WorkspaceFilters
+    name = texts(attribute="names")
+
+
+class WorkspacePatch(Body):
+    title = text(50, allow_none=True)
+    description = text(500, allow_none=True)
+    json_config = Document()
+    base_url = text(200, allow_none=True)
+    is_active = Flag()
+
+
+class WorkspaceBody(WorkspacePatch):
+    name = required_text(50)
+    json_config = Document(required=True)
+
+
+class WorkspaceAnswer(Answer):
+    id = fields.Integer()
+    name = fields.String()
+    title = fields.String(allow_none=True)
+    description = fields.String()
+    base_url = fields.String(allow_none=True)
+    is_active = fields.Boolean()
+    used_size = fields.Integer(allow_none=True)
+    total_size = fields.Integer(allow_none=True)
+    created = Time()
+    archived = Time(allow_none=True)
+    last_modified = Time()
+
+
+class WorkspaceDetailsAnswer(WorkspaceAnswer):
+    json_config = fields.Dict()
+
+
+@blp.route("/workspaces/")
+class Workspaces(MethodView):
+    @blp.arguments(WorkspaceQuery, location="query")
+    @blp.response(200, page_of(WorkspaceAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Workspace List"""
+        return envelope(listing, *queries.list_workspaces(session(), listing.filters, listing.page))
+
+    @blp.arguments(WorkspaceBody)
+    @blp.response(201, WorkspaceDetailsAnswer)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Create Workspace"""
+        with transaction() as writing:
+            workspace_id = services.create(writing, body, utcnow()).id
+        location = url_for("workspace.WorkspaceDetails", workspace_id=workspace_id, _external=True)
+        return queries.get_workspace(session(), workspace_id), 201, {"Location": location}
+
+
+@blp.route("/workspaces/validation/")
+class WorkspaceValidation(MethodView):
+    @blp.arguments(WorkspaceBody)
+    @blp.response(200, Warnings)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Validate Workspace"""
+        return {"warnings": services.validate(session(), body)}
+
+
+@blp.route("/workspaces/<id:workspace_id>/")
+class WorkspaceDetails(MethodView):
+    @blp.response(200, WorkspaceDetailsAnswer)
+    def get(self, workspace_id: int) -> Any:
+        """Workspace Details"""
+        return queries.get_workspace(session(), workspace_id)
+
+    @blp.arguments(WorkspacePatch)
+    @blp.response(200, WorkspaceDetailsAnswer)
+    def patch(self, body: dict[str, Any], workspace_id: int) -> Any:
+        """Edit Workspace"""
+        with transaction() as writing:
+            services.edit(writing, workspace_id, body, utcnow())
+        return queries.get_workspace(session(), workspace_id)

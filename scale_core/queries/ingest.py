@@ -1,0 +1,94 @@
+"""Strikes and ingests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload, raiseload
+from sqlalchemy.orm.interfaces import ORMOption
+
+from scale_core.db.ingest import Ingest, Strike
+from scale_core.db.job import Job
+from scale_core.db.session import paginate
+from scale_core.domain.ingest import IngestStatus
+from scale_core.errors import NotFound
+from scale_core.queries.file import file_options
+from scale_core.queries.job_type import without_documents
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, known
+
+ORDER = Order(
+    Ingest,
+    default=["last_modified"],
+    related={"strike": [Ingest.strike], "source_file": [Ingest.source_file], "workspace": [Ingest.workspace]},
+)
+STRIKE_ORDER = Order(Strike, default=["last_modified"], related={"job": [Strike.job]})
+
+
+@dataclass(frozen=True)
+class IngestFilters:
+    """Statuses nobody knows match no ingest."""
+
+    period: Period = ALWAYS
+    statuses: tuple[str, ...] = ()
+    strike_ids: tuple[int, ...] = ()
+    file_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StrikeFilters:
+    period: Period = ALWAYS
+    names: tuple[str, ...] = ()
+
+
+def list_ingests(session: Session, filters: IngestFilters, page: Page) -> tuple[Sequence[Ingest], int]:
+    query = filters.period.limit(select(Ingest), Ingest.last_modified)
+    if filters.statuses:
+        query = query.where(Ingest.status.in_(known(IngestStatus, filters.statuses)))
+    if filters.strike_ids:
+        query = query.where(Ingest.strike_id.in_(filters.strike_ids))
+    if filters.file_names:
+        query = query.where(Ingest.file_name.in_(filters.file_names))
+    strike = joinedload(Ingest.strike).defer(Strike.configuration, raiseload=True)
+    query = query.options(strike, *_source_file(), raiseload("*"))
+    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+
+
+def get_ingest(session: Session, key: int | str) -> Ingest:
+    """An ingest by id, or the newest of a file name, with its strike and the strike's job. Raises NotFound."""
+    query: Query = select(Ingest)
+    if isinstance(key, int):
+        query = query.where(Ingest.id == key)
+    else:
+        query = query.where(Ingest.file_name == key).order_by(Ingest.created.desc(), Ingest.id.desc()).limit(1)
+    query = query.options(*_strike_job(joinedload(Ingest.strike)), *_source_file(), raiseload("*"))
+    ingest: Ingest | None = session.scalar(query)
+    if ingest is None:
+        raise NotFound(f"There is no ingest with the {'id' if isinstance(key, int) else 'file name'} {key}.")
+    return ingest
+
+
+def list_strikes(session: Session, filters: StrikeFilters, page: Page) -> tuple[Sequence[Strike], int]:
+    query = filters.period.limit(select(Strike), Strike.last_modified)
+    if filters.names:
+        query = query.where(Strike.name.in_(filters.names))
+    return paginate(session, STRIKE_ORDER.apply(query.options(raiseload("*")), page.order), page.offset, page.size)
+
+
+def get_strike(session: Session, strike_id: int) -> Strike:
+    """A Strike with its job. Raises NotFound."""
+    strike = session.scalar(select(Strike).where(Strike.id == strike_id).options(*_strike_job(None), raiseload("*")))
+    if strike is None:
+        raise NotFound(f"There is no Strike with the id {strike_id}.")
+    return strike
+
+
+def _strike_job(path: Any) -> list[ORMOption]:
+    job = path.joinedload(Strike.job) if path is not None else joinedload(Strike.job)
+    return [without_documents(job.joinedload(Job.job_type)), job.joinedload(Job.error)]
+
+
+def _source_file() -> list[ORMOption]:
+    return file_options(joinedload(Ingest.source_file))

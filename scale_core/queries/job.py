@@ -1,0 +1,189 @@
+"""Jobs: lists, details, updates, and jobs with their latest execution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, joinedload, raiseload, selectinload
+from sqlalchemy.orm.interfaces import ORMOption
+
+from scale_core.db.job import Error, Job, JobExecution, JobType, JobTypeRevision
+from scale_core.db.recipe import Recipe, RecipeJob, RecipeType, RecipeTypeRevision
+from scale_core.db.session import paginate
+from scale_core.db.trigger import TriggerEvent
+from scale_core.domain.job import ErrorCategory, JobStatus
+from scale_core.errors import NotFound
+from scale_core.queries import file
+from scale_core.queries.job_execution import light_execution_options
+from scale_core.queries.job_type import without_documents
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With, known
+
+_RELATED: dict[str, list[Any]] = {
+    "job_type": [Job.job_type],
+    "job_type_rev": [Job.job_type_rev],
+    "event": [Job.event],
+    "error": [Job.error],
+}
+ORDER = Order(Job, default=["last_modified"], related=_RELATED)
+REQUEUABLE = (JobStatus.FAILED, JobStatus.CANCELED)
+UPDATES_ORDER = Order(Job, default=["last_status_change"], related=_RELATED)
+
+
+@dataclass(frozen=True)
+class JobFilters:
+    """Statuses and categories nobody knows match no job."""
+
+    period: Period = ALWAYS
+    statuses: tuple[str, ...] = ()
+    ids: tuple[int, ...] = ()
+    job_type_ids: tuple[int, ...] = ()
+    job_type_names: tuple[str, ...] = ()
+    job_type_categories: tuple[str, ...] = ()
+    error_categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An input or output of a job: as its interface names it, with the value of this job. Files are ScaleFile rows."""
+
+    name: str
+    type: str
+    value: Any
+
+
+def list_jobs(session: Session, filters: JobFilters, page: Page) -> tuple[Sequence[Job], int]:
+    query = filters.period.limit(_filtered(select(Job), filters), Job.last_modified).options(*job_options())
+    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+
+
+def list_updates(session: Session, filters: JobFilters, page: Page) -> tuple[list[With], int]:
+    """Jobs by the time that their status changed, with their `input_files`."""
+    query = filters.period.limit(_filtered(select(Job), filters), Job.last_status_change).options(*job_options())
+    rows, total = paginate(session, UPDATES_ORDER.apply(query, page.order), page.offset, page.size)
+    files = file.files_by_id(session, (file_id for row in rows for file_id in input_file_ids(row.data)))
+    return [With(row, input_files=_existing(files, input_file_ids(row.data))) for row in rows], total
+
+
+def list_with_execution(session: Session, filters: JobFilters, page: Page) -> tuple[list[With], int]:
+    """Jobs with their `latest_job_exe`, None for a job that never was queued."""
+    rows, total = list_jobs(session, filters, page)
+    newest = select(func.max(JobExecution.id)).where(JobExecution.job_id.in_([row.id for row in rows]))
+    query = select(JobExecution).where(JobExecution.id.in_(newest.group_by(JobExecution.job_id)))
+    executions = {exe.job_id: exe for exe in session.scalars(query.options(*light_execution_options()))} if rows else {}
+    return [With(row, latest_job_exe=executions.get(row.id)) for row in rows], total
+
+
+def list_ids(session: Session, filters: JobFilters) -> list[int]:
+    """The ids of all jobs that match, ascending."""
+    query = filters.period.limit(_filtered(select(Job.id), filters), Job.last_modified)
+    return list(session.scalars(query.order_by(Job.id)))
+
+
+def get_job(session: Session, job_id: int) -> With:
+    """A job with `inputs`, `outputs`, `input_files`, `products` and `recipes`. Raises NotFound."""
+    job = session.scalar(
+        select(Job)
+        .where(Job.id == job_id)
+        .options(
+            joinedload(Job.job_type),
+            joinedload(Job.job_type_rev),
+            joinedload(Job.event).joinedload(TriggerEvent.rule),
+            joinedload(Job.error),
+            selectinload(Job.job_exes).options(*light_execution_options()),
+            *_recipe_options(joinedload(Job.recipe_job).joinedload(RecipeJob.recipe)),
+            raiseload("*"),
+        )
+    )
+    if job is None:
+        raise NotFound(f"There is no job with the id {job_id}.")
+    files = file.files_by_id(session, input_file_ids(job.data))
+    products = file.products_of_job(session, job_id)
+    interface = job.job_type_rev.interface
+    return With(
+        job,
+        inputs=parameters(interface.get("input_data"), job.data.get("input_data"), files),
+        outputs=parameters(
+            interface.get("output_data"), job.results.get("output_data"), {product.id: product for product in products}
+        ),
+        input_files=_existing(files, input_file_ids(job.data)),
+        products=products,
+        recipes=[job.recipe_job.recipe] if job.recipe_job else [],
+    )
+
+
+def job_options() -> list[Any]:
+    """Eager loads of what a job in a list shows."""
+    return [
+        without_documents(joinedload(Job.job_type)),
+        joinedload(Job.job_type_rev).defer(JobTypeRevision.interface, raiseload=True),
+        joinedload(Job.event),
+        joinedload(Job.error),
+        raiseload("*"),
+    ]
+
+
+def input_file_ids(data: Mapping[str, Any]) -> list[int]:
+    """The ids of the files that a job's or recipe's data names, in their order, each once."""
+    return list(dict.fromkeys(file_id for entry in _entries(data.get("input_data")) for file_id in _file_ids(entry)))
+
+
+def parameters(declared: Any, given: Any, files: Mapping[int, Any]) -> list[Parameter]:
+    """The declared inputs or outputs in their order, each with its value: a text, a file, a list of files or None."""
+    values = {str(entry.get("name")): entry for entry in _entries(given)}
+    return [_parameter(entry, values.get(str(entry.get("name")), {}), files) for entry in _entries(declared)]
+
+
+def _parameter(declared: Mapping[str, Any], given: Mapping[str, Any], files: Mapping[int, Any]) -> Parameter:
+    kind = str(declared.get("type") or "file")
+    found = _existing(files, _file_ids(given))
+    value: Any
+    if kind == "files":
+        value = found if given else None
+    elif kind == "file":
+        value = found[0] if found else None
+    else:
+        value = given.get("value")
+    return Parameter(str(declared.get("name")), kind, value)
+
+
+def _existing(files: Mapping[int, Any], ids: Iterable[int]) -> list[Any]:
+    return [files[file_id] for file_id in ids if file_id in files]
+
+
+def _entries(value: Any) -> list[Mapping[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _file_ids(entry: Mapping[str, Any]) -> list[int]:
+    ids = entry.get("file_ids")
+    candidates = ids if isinstance(ids, list) else [entry.get("file_id")]
+    return [candidate for candidate in candidates if isinstance(candidate, int) and 0 < candidate < 2**63]
+
+
+def _filtered(query: Query, filters: JobFilters) -> Query:
+    if filters.statuses:
+        query = query.where(Job.status.in_(known(JobStatus, filters.statuses)))
+    if filters.ids:
+        query = query.where(Job.id.in_(filters.ids))
+    if filters.job_type_ids:
+        query = query.where(Job.job_type_id.in_(filters.job_type_ids))
+    if filters.job_type_names:
+        query = query.where(Job.job_type_id.in_(select(JobType.id).where(JobType.name.in_(filters.job_type_names))))
+    if filters.job_type_categories:
+        types = select(JobType.id).where(JobType.category.in_(filters.job_type_categories))
+        query = query.where(Job.job_type_id.in_(types))
+    if filters.error_categories:
+        errors = select(Error.id).where(Error.category.in_(known(ErrorCategory, filters.error_categories)))
+        query = query.where(Job.error_id.in_(errors))
+    return query
+
+
+def _recipe_options(path: Any) -> list[ORMOption]:
+    return [
+        path.joinedload(Recipe.recipe_type).defer(RecipeType.definition, raiseload=True),
+        path.joinedload(Recipe.recipe_type_rev).defer(RecipeTypeRevision.definition, raiseload=True),
+        path.joinedload(Recipe.event),
+    ]

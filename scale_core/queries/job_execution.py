@@ -1,0 +1,128 @@
+"""Executions of jobs, and their logs."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, defer, joinedload, raiseload
+from sqlalchemy.orm.interfaces import ORMOption
+
+from scale_core.db.job import Job, JobExecution, JobExecutionLog, JobType
+from scale_core.db.session import paginate
+from scale_core.domain.job import ExecutionStatus
+from scale_core.errors import NotFound
+from scale_core.queries.job_type import without_documents
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, known
+
+ORDER = Order(
+    JobExecution,
+    default=["last_modified"],
+    related={
+        "job": [JobExecution.job],
+        "job_type": [JobExecution.job, Job.job_type],
+        "job__job_type": [JobExecution.job, Job.job_type],
+        "node": [JobExecution.node],
+        "error": [JobExecution.error],
+    },
+)
+FINISHED = frozenset(set(ExecutionStatus) - {ExecutionStatus.QUEUED, ExecutionStatus.RUNNING})
+
+
+@dataclass(frozen=True)
+class ExecutionFilters:
+    """Statuses nobody knows match no execution."""
+
+    period: Period = ALWAYS
+    statuses: tuple[str, ...] = ()
+    job_type_ids: tuple[int, ...] = ()
+    job_type_names: tuple[str, ...] = ()
+    job_type_categories: tuple[str, ...] = ()
+    node_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class StoredLog:
+    stdout: str
+    stderr: str
+
+
+def list_executions(session: Session, filters: ExecutionFilters, page: Page) -> tuple[Sequence[JobExecution], int]:
+    query = _filtered(select(JobExecution), filters).options(*execution_options())
+    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+
+
+def get_execution(session: Session, execution_id: int) -> JobExecution:
+    """An execution with its job, node and error. Raises NotFound."""
+    query = select(JobExecution).where(JobExecution.id == execution_id)
+    execution = session.scalar(query.options(*_job_options(), raiseload("*")))
+    if execution is None:
+        raise NotFound(f"There is no job execution with the id {execution_id}.")
+    return execution
+
+
+def running_on(session: Session, node_ids: Sequence[int]) -> Sequence[JobExecution]:
+    """The RUNNING executions of the nodes, oldest first."""
+    query = select(JobExecution).where(
+        JobExecution.status == ExecutionStatus.RUNNING, JobExecution.node_id.in_(tuple(node_ids))
+    )
+    return session.scalars(query.options(*execution_options()).order_by(JobExecution.id)).all()
+
+
+def get_stored_log(session: Session, execution_id: int) -> StoredLog | None:
+    """The log that was kept when the execution ended; None while there is none."""
+    log = session.get(JobExecutionLog, execution_id)
+    return StoredLog(_text(log.stdout), _text(log.stderr)) if log else None
+
+
+def light_execution_options() -> list[Any]:
+    """Eager loads of what an execution shows inside of its job."""
+    return [*_without_documents(), joinedload(JobExecution.error), raiseload("*")]
+
+
+def execution_options() -> list[ORMOption]:
+    """Eager loads of what an execution in a list shows."""
+    return [*_without_documents(), *_job_options(), raiseload("*")]
+
+
+def _job_options() -> list[ORMOption]:
+    job = joinedload(JobExecution.job)
+    return [
+        job.defer(Job.data, raiseload=True).defer(Job.results, raiseload=True),
+        without_documents(job.joinedload(Job.job_type)),
+        job.joinedload(Job.error),
+        joinedload(JobExecution.node),
+        joinedload(JobExecution.error),
+    ]
+
+
+def _without_documents() -> list[ORMOption]:
+    names = ("outcome", "environment", "results", "results_manifest", "used")
+    return [defer(getattr(JobExecution, name), raiseload=True) for name in names]
+
+
+def _filtered(query: Query, filters: ExecutionFilters) -> Query:
+    query = filters.period.limit(query, JobExecution.last_modified)
+    if filters.statuses:
+        query = query.where(JobExecution.status.in_(known(ExecutionStatus, filters.statuses)))
+    if filters.node_ids:
+        query = query.where(JobExecution.node_id.in_(filters.node_ids))
+    types = select(JobType.id)
+    conditions = []
+    if filters.job_type_ids:
+        conditions.append(JobType.id.in_(filters.job_type_ids))
+    if filters.job_type_names:
+        conditions.append(JobType.name.in_(filters.job_type_names))
+    if filters.job_type_categories:
+        conditions.append(JobType.category.in_(filters.job_type_categories))
+    if conditions:
+        jobs = select(Job.id).where(Job.job_type_id.in_(types.where(*conditions)))
+        query = query.where(JobExecution.job_id.in_(jobs))
+    return query
+
+
+def _text(compressed: bytes) -> str:
+    return zlib.decompress(compressed).decode("utf-8", "replace") if compressed else ""

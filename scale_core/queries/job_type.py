@@ -1,0 +1,159 @@
+"""Job types: lists, details with their errors and counts, and statistics of their jobs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
+from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm.interfaces import ORMOption
+
+from scale_core.db.job import Error, Job, JobType
+from scale_core.db.session import paginate
+from scale_core.domain.job import ErrorCategory, JobStatus
+from scale_core.errors import NotFound
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With
+
+ORDER = Order(JobType, default=["name", "version"])
+
+
+@dataclass(frozen=True)
+class JobTypeFilters:
+    period: Period = ALWAYS
+    names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class JobCount:
+    """How many jobs of a type have a status, FAILED ones by the category of their error."""
+
+    status: str
+    count: int
+    most_recent: datetime | None
+    category: str | None
+
+
+@dataclass(frozen=True)
+class JobTypeStatus:
+    job_type: JobType
+    job_counts: list[JobCount]
+
+
+@dataclass(frozen=True)
+class RunningJobs:
+    job_type: JobType
+    count: int
+    longest_running: datetime | None
+
+
+@dataclass(frozen=True)
+class SystemFailures:
+    job_type: JobType
+    error: Error
+    count: int
+    first_error: datetime | None
+    last_error: datetime | None
+
+
+def without_documents(path: Any) -> ORMOption:
+    """Load a related job type with the columns that lists show; touching its documents is then an error."""
+    option: ORMOption = path.defer(JobType.interface, raiseload=True).defer(JobType.error_mapping, raiseload=True)
+    return option
+
+
+def list_job_types(session: Session, filters: JobTypeFilters, page: Page) -> tuple[Sequence[JobType], int]:
+    query = filters.period.limit(select(JobType), JobType.last_modified)
+    if filters.names:
+        query = query.where(JobType.name.in_(filters.names))
+    if filters.categories:
+        query = query.where(JobType.category.in_(filters.categories))
+    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+
+
+def get_job_type(session: Session, job_type_id: int, now: datetime) -> With:
+    """A JobType with `errors` of its mapping and `job_counts_6h`, `_12h` and `_24h`. Raises NotFound."""
+    job_type = session.scalar(
+        select(JobType).where(JobType.id == job_type_id).options(joinedload(JobType.trigger_rule))
+    )
+    if job_type is None:
+        raise NotFound(f"There is no job type with the id {job_type_id}.")
+    names = {name for name in (job_type.error_mapping.get("exit_codes") or {}).values() if isinstance(name, str)}
+    errors = session.scalars(select(Error).where(Error.name.in_(names)).order_by(Error.id)).all() if names else []
+    counts = {
+        f"job_counts_{hours}h": _counts(
+            session, (job_type_id,), Job.last_status_change >= now - timedelta(hours=hours)
+        )[job_type_id]
+        for hours in (6, 12, 24)
+    }
+    return With(job_type, errors=errors, **counts)
+
+
+def list_status(session: Session, period: Period, page: Page) -> tuple[list[JobTypeStatus], int]:
+    """Every job type with its counts; RUNNING jobs count whenever they started."""
+    rows, total = paginate(session, select(JobType).order_by(JobType.last_modified, JobType.id), page.offset, page.size)
+    in_period: list[ColumnElement[bool]] = []
+    if period.started is not None:
+        in_period.append(Job.last_status_change >= period.started)
+    if period.ended is not None:
+        in_period.append(Job.last_status_change <= period.ended)
+    condition = or_(Job.status == JobStatus.RUNNING, and_(true(), *in_period))
+    counts = _counts(session, [row.id for row in rows], condition)
+    return [JobTypeStatus(row, counts[row.id]) for row in rows], total
+
+
+def list_running(session: Session, page: Page) -> tuple[list[RunningJobs], int]:
+    """Job types with RUNNING jobs, that with the longest running job first."""
+    longest = func.min(Job.last_status_change)
+    query = (
+        select(Job.job_type_id, func.count(), longest)
+        .where(Job.status == JobStatus.RUNNING)
+        .group_by(Job.job_type_id)
+        .order_by(longest, Job.job_type_id)
+    )
+    rows, total = _page_of_groups(session, query, page)
+    types = _types(session, [row[0] for row in rows])
+    return [RunningJobs(types[row[0]], row[1], row[2]) for row in rows], total
+
+
+def list_system_failures(session: Session, page: Page) -> tuple[list[SystemFailures], int]:
+    """Per job type and SYSTEM error: how many jobs are FAILED by it, the latest first."""
+    last = func.max(Job.last_status_change)
+    query = (
+        select(Job.job_type_id, Job.error_id, func.count(), func.min(Job.last_status_change), last)
+        .join(Job.error)
+        .where(Job.status == JobStatus.FAILED, Error.category == ErrorCategory.SYSTEM)
+        .group_by(Job.job_type_id, Job.error_id)
+        .order_by(last.desc(), Job.job_type_id, Job.error_id)
+    )
+    rows, total = _page_of_groups(session, query, page)
+    types = _types(session, [row[0] for row in rows])
+    errors = {error.id: error for error in session.scalars(select(Error).where(Error.id.in_([row[1] for row in rows])))}
+    return [SystemFailures(types[row[0]], errors[row[1]], *row[2:]) for row in rows], total
+
+
+def _counts(session: Session, job_type_ids: Iterable[int], condition: ColumnElement[bool]) -> dict[int, list[JobCount]]:
+    query = (
+        select(Job.job_type_id, Job.status, Error.category, func.count(), func.max(Job.last_status_change))
+        .outerjoin(Error, (Job.error_id == Error.id) & (Job.status == JobStatus.FAILED))
+        .where(Job.job_type_id.in_(tuple(job_type_ids)), condition)
+        .group_by(Job.job_type_id, Job.status, Error.category)
+        .order_by(Job.job_type_id, Job.status, Error.category)
+    )
+    counts: dict[int, list[JobCount]] = defaultdict(list)
+    for job_type_id, status, category, count, most_recent in session.execute(query):
+        counts[job_type_id].append(JobCount(status, count, most_recent, category))
+    return counts
+
+
+def _page_of_groups(session: Session, query: Query, page: Page) -> tuple[Sequence[Any], int]:
+    total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+    return session.execute(query.offset(page.offset).limit(page.size)).all(), total
+
+
+def _types(session: Session, ids: Iterable[int]) -> dict[int, JobType]:
+    return {row.id: row for row in session.scalars(select(JobType).where(JobType.id.in_(tuple(ids))))}

@@ -1,0 +1,161 @@
+"""Nodes, the scheduler's row, and the state of the whole system as the rows tell it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from scale_core.db.job import Error, JobExecution
+from scale_core.db.node import Node, Scheduler
+from scale_core.db.queue import Queue
+from scale_core.db.session import paginate
+from scale_core.domain.job import ExecutionStatus, Resources
+from scale_core.errors import NotFound
+from scale_core.queries import job_execution
+from scale_core.queries.job_type import JobCount
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, With
+
+ORDER = Order(Node, default=["last_modified"], renamed={"slave_id": "agent_id"})
+SCHEDULER_SILENCE = timedelta(seconds=15)
+
+
+@dataclass(frozen=True)
+class NodeFilters:
+    period: Period = ALWAYS
+    include_inactive: bool = False
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What there is, what is promised to executions, and what they really use."""
+
+    total: Resources
+    scheduled: Resources
+    used: Resources
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    node: Node
+    is_online: bool
+    job_exe_counts: list[JobCount]
+    job_exes_running: list[JobExecution]
+
+
+@dataclass(frozen=True)
+class SystemStatus:
+    """`resources` is None as long as no node has told its own."""
+
+    scheduler: Scheduler
+    is_online: bool
+    queue_depth: int
+    resources: Usage | None
+
+
+def list_nodes(session: Session, filters: NodeFilters, page: Page) -> tuple[Sequence[Node], int]:
+    query = filters.period.limit(select(Node), Node.last_modified)
+    if not filters.include_inactive:
+        query = query.where(Node.is_active)
+    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+
+
+def get_node(session: Session, node_id: int) -> With:
+    """A node with `job_exes_running`, `usage` (None: unknown) and `disconnected`. Raises NotFound."""
+    node = session.get(Node, node_id)
+    if node is None:
+        raise NotFound(f"There is no node with the id {node_id}.")
+    running = job_execution.running_on(session, [node_id])
+    usage = Usage(_total(node.resources), _sum(running), _used(node.resources)) if node.resources.get("total") else None
+    return With(node, job_exes_running=running, usage=usage, disconnected=node.is_active and not node.is_online)
+
+
+def list_status(session: Session, period: Period, page: Page) -> tuple[list[NodeStatus], int]:
+    """Active nodes with the counts of their executions in the period and what runs on them now."""
+    nodes, total = paginate(
+        session, select(Node).where(Node.is_active).order_by(Node.hostname, Node.id), page.offset, page.size
+    )
+    ids = [node.id for node in nodes]
+    counts = _counts(session, ids, period)
+    running: dict[int | None, list[JobExecution]] = defaultdict(list)
+    for execution in job_execution.running_on(session, ids) if ids else []:
+        running[execution.node_id].append(execution)
+    return [NodeStatus(node, node.is_online, counts[node.id], running[node.id]) for node in nodes], total
+
+
+def get_scheduler(session: Session) -> Scheduler:
+    """The one row; as it would be created when there is none yet."""
+    return session.get(Scheduler, 1) or Scheduler(
+        id=1, is_paused=False, master_hostname="", master_port=0, master_online=False, hostname="", waiting={}
+    )
+
+
+def get_status(session: Session, now: datetime) -> SystemStatus:
+    scheduler = get_scheduler(session)
+    is_online = scheduler.heartbeat is not None and now - scheduler.heartbeat < SCHEDULER_SILENCE
+    depth = session.scalar(select(func.count()).select_from(Queue)) or 0
+    documents = session.scalars(select(Node.resources).where(Node.is_active, Node.is_online)).all()
+    known = [document for document in documents if document.get("total")]
+    return SystemStatus(scheduler, is_online, depth, _cluster_usage(session, known) if known else None)
+
+
+def _cluster_usage(session: Session, documents: Sequence[Mapping[str, Any]]) -> Usage:
+    scheduled = session.execute(
+        select(
+            func.sum(JobExecution.cpus_scheduled),
+            func.sum(JobExecution.mem_scheduled),
+            func.sum(JobExecution.disk_total_scheduled),
+        ).where(JobExecution.status == ExecutionStatus.RUNNING)
+    ).one()
+    return Usage(
+        sum((_total(document) for document in documents), Resources()),
+        Resources(scheduled[0] or 0.0, scheduled[1] or 0.0, scheduled[2] or 0.0),
+        sum((_used(document) for document in documents), Resources()),
+    )
+
+
+def _counts(session: Session, node_ids: Sequence[int], period: Period) -> dict[int, list[JobCount]]:
+    counts: dict[int, list[JobCount]] = defaultdict(list)
+    query = (
+        select(
+            JobExecution.node_id,
+            JobExecution.status,
+            Error.category,
+            func.count(),
+            func.max(JobExecution.last_modified),
+        )
+        .outerjoin(Error, (JobExecution.error_id == Error.id) & (JobExecution.status == ExecutionStatus.FAILED))
+        .where(JobExecution.node_id.in_(node_ids))
+        .group_by(JobExecution.node_id, JobExecution.status, Error.category)
+        .order_by(JobExecution.node_id, JobExecution.status, Error.category)
+    )
+    for node_id, status, category, count, most_recent in session.execute(
+        period.limit(query, JobExecution.last_modified)
+    ).all():
+        counts[node_id].append(JobCount(status, count, most_recent, category))
+    return counts
+
+
+def _total(document: Mapping[str, Any]) -> Resources:
+    return _resources(document.get("total"))
+
+
+def _used(document: Mapping[str, Any]) -> Resources:
+    return _resources(document.get("used"))
+
+
+def _resources(document: Any) -> Resources:
+    values = document if isinstance(document, dict) else {}
+    return Resources(*(float(values.get(name) or 0.0) for name in ("cpus", "mem", "disk")))
+
+
+def _sum(executions: Sequence[JobExecution]) -> Resources:
+    return sum(
+        (Resources(e.cpus_scheduled or 0.0, e.mem_scheduled or 0.0, e.disk_total_scheduled or 0.0) for e in executions),
+        Resources(),
+    )

@@ -1,0 +1,99 @@
+"""Recipe types and recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session, joinedload, raiseload, selectinload
+from sqlalchemy.orm.interfaces import ORMOption
+
+from scale_core.db.job import JobType
+from scale_core.db.recipe import Recipe, RecipeJob, RecipeType, RecipeTypeRevision
+from scale_core.db.session import paginate
+from scale_core.db.trigger import TriggerEvent
+from scale_core.errors import NotFound
+from scale_core.queries import file
+from scale_core.queries.job import input_file_ids, job_options
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, With
+
+TYPE_ORDER = Order(RecipeType, default=["name", "version"])
+ORDER = Order(
+    Recipe,
+    default=["last_modified"],
+    related={
+        "recipe_type": [Recipe.recipe_type],
+        "recipe_type_rev": [Recipe.recipe_type_rev],
+        "event": [Recipe.event],
+    },
+)
+
+
+@dataclass(frozen=True)
+class RecipeTypeFilters:
+    period: Period = ALWAYS
+
+
+@dataclass(frozen=True)
+class RecipeFilters:
+    period: Period = ALWAYS
+    type_ids: tuple[int, ...] = ()
+    type_names: tuple[str, ...] = ()
+
+
+def list_recipe_types(session: Session, filters: RecipeTypeFilters, page: Page) -> tuple[Sequence[RecipeType], int]:
+    query = filters.period.limit(select(RecipeType), RecipeType.last_modified)
+    query = query.options(joinedload(RecipeType.trigger_rule))
+    return paginate(session, TYPE_ORDER.apply(query, page.order), page.offset, page.size)
+
+
+def get_recipe_type(session: Session, recipe_type_id: int) -> With:
+    """A recipe type with the `job_types` that its definition names. Raises NotFound."""
+    query = select(RecipeType).where(RecipeType.id == recipe_type_id).options(joinedload(RecipeType.trigger_rule))
+    recipe_type = session.scalar(query)
+    if recipe_type is None:
+        raise NotFound(f"There is no recipe type with the id {recipe_type_id}.")
+    names = {(job["job_type"]["name"], job["job_type"]["version"]) for job in recipe_type.definition.get("jobs", [])}
+    types = select(JobType).where(tuple_(JobType.name, JobType.version).in_(names)).order_by(JobType.id)
+    return With(recipe_type, job_types=session.scalars(types).all() if names else [])
+
+
+def list_recipes(session: Session, filters: RecipeFilters, page: Page) -> tuple[Sequence[Recipe], int]:
+    query = filters.period.limit(select(Recipe), Recipe.last_modified)
+    if filters.type_ids:
+        query = query.where(Recipe.recipe_type_id.in_(filters.type_ids))
+    if filters.type_names:
+        types = select(RecipeType.id).where(RecipeType.name.in_(filters.type_names))
+        query = query.where(Recipe.recipe_type_id.in_(types))
+    query = query.options(*recipe_options(), raiseload("*"))
+    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+
+
+def get_recipe(session: Session, recipe_id: int) -> With:
+    """A recipe with its `jobs` and `input_files`. Raises NotFound."""
+    recipe = session.scalar(
+        select(Recipe)
+        .where(Recipe.id == recipe_id)
+        .options(
+            joinedload(Recipe.recipe_type),
+            joinedload(Recipe.recipe_type_rev),
+            joinedload(Recipe.event).joinedload(TriggerEvent.rule),
+            selectinload(Recipe.jobs).joinedload(RecipeJob.job).options(*job_options()),
+            raiseload("*"),
+        )
+    )
+    if recipe is None:
+        raise NotFound(f"There is no recipe with the id {recipe_id}.")
+    ids = input_file_ids(recipe.data)
+    files = file.files_by_id(session, ids)
+    return With(recipe, input_files=[files[file_id] for file_id in ids if file_id in files])
+
+
+def recipe_options() -> list[ORMOption]:
+    """Eager loads of what a recipe in a list shows."""
+    return [
+        joinedload(Recipe.recipe_type).defer(RecipeType.definition, raiseload=True),
+        joinedload(Recipe.recipe_type_rev).defer(RecipeTypeRevision.definition, raiseload=True),
+        joinedload(Recipe.event),
+    ]

@@ -1,0 +1,37 @@
+"""Workspaces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from scale_core.db.file import Workspace
+from scale_core.db.session import paginate
+from scale_core.errors import NotFound
+from scale_core.queries.listing import ALWAYS, Order, Page, Period
+
+ORDER = Order(Workspace, default=["name"])
+
+
+@dataclass(frozen=True)
+class WorkspaceFilters:
+    period: Period = ALWAYS
+    names: tuple[str, ...] = ()
+
+
+def list_workspaces(session: Session, filters: WorkspaceFilters, page: Page) -> tuple[Sequence[Workspace], int]:
+    query = filters.period.limit(select(Workspace), Workspace.last_modified)
+    if filters.names:
+        query = query.where(Workspace.name.in_(filters.names))
+    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+
+
+def get_workspace(session: Session, workspace_id: int) -> Workspace:
+    """Raises NotFound."""
+    workspace = session.get(Workspace, workspace_id)
+    if workspace is None:
+        raise NotFound(f"There is no workspace with the id {workspace_id}.")
+    return workspace

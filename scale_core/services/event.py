@@ -1,0 +1,45 @@
+"""Trigger events: what happened. Every job and recipe hangs on one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from scale_core.db.trigger import TriggerEvent
+
+
+def record(
+    session: Session,
+    type_: str,
+    now: datetime,
+    *,
+    rule_id: int | None = None,
+    description: Mapping[str, Any] | None = None,
+    firing: str | None = None,
+    occurred: datetime | None = None,
+) -> int | None:
+    """The id of a new event; None when an event of this `firing` is there already."""
+    statement = (
+        insert(TriggerEvent)
+        .values(
+            type=type_,
+            rule_id=rule_id,
+            description=dict(description or {}),
+            firing=firing,
+            occurred=occurred or now,
+        )
+        .on_conflict_do_nothing(index_elements=["firing"])
+        .returning(TriggerEvent.id)
+    )
+    return session.scalar(statement)
+
+
+def user_event(session: Session, now: datetime) -> int:
+    """The event behind what a person started through REST."""
+    event_id = record(session, "USER", now, description={"user": "Anonymous"})
+    assert event_id is not None
+    return event_id

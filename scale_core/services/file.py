@@ -1,0 +1,281 @@
+"""The catalogue: sources that were ingested, products that jobs made, what parsing found out, and ancestry."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from scale_core import timestamps
+from scale_core.db.file import CountryData, FileAncestryLink, FileType, ScaleFile, Workspace, file_countries
+from scale_core.db.ingest import Ingest
+from scale_core.db.job import Job, JobExecution
+from scale_core.db.sql import load
+from scale_core.documents.geometry import footprint
+from scale_core.domain.execution import IngestOutcome, StoredFile
+from scale_core.errors import Invalid, Problem
+
+
+@dataclass(frozen=True)
+class Move:
+    """A file to move inside its workspace once the transaction is committed."""
+
+    file_id: int
+    new_path: str
+
+
+def register_source(session: Session, ingest: Ingest, outcome: IngestOutcome, now: datetime) -> ScaleFile:
+    """The catalogue entry of an ingested file. uuid: MD5 of the name, so that it is stable over ingests."""
+    source = ScaleFile(
+        file_type=FileType.SOURCE,
+        file_name=ingest.file_name,
+        media_type=outcome.media_type or ingest.media_type,
+        file_size=outcome.file_size or 0,
+        checksum=outcome.checksum,
+        data_type=list(ingest.data_type),
+        file_path=ingest.file_path,
+        workspace_id=ingest.workspace_id,
+        uuid=hashlib.md5(ingest.file_name.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest(),
+        created=now,
+    )
+    session.add(source)
+    session.flush()
+    return source
+
+
+def same_content(session: Session, file_name: str, checksum: str | None) -> ScaleFile | None:
+    """A catalogued source of this name and content, if there is one."""
+    return session.scalar(
+        select(ScaleFile)
+        .where(
+            ScaleFile.file_type == FileType.SOURCE,
+            ScaleFile.file_name == file_name,
+            ScaleFile.checksum == checksum,
+            ScaleFile.is_deleted.is_(False),
+        )
+        .limit(1)
+    )
+
+
+def register_products(
+    session: Session,
+    execution: JobExecution,
+    job: Job,
+    files: Sequence[StoredFile],
+    recipe_id: int | None,
+    now: datetime,
+) -> dict[str, list[int]]:
+    """Catalogue an execution's outputs and link them with their ancestors; returns output name -> file ids.
+
+    Raises Invalid when a footprint or time is not usable.
+    """
+    if not files:
+        return {}
+    parents = _inputs(session, job)
+    is_operational = job.job_type.is_operational and all(p.is_operational for p in parents)
+    rows = [_product_row(execution, job, file, parents, is_operational, now) for file in files]
+    ids = list(session.scalars(insert(ScaleFile).returning(ScaleFile.id, sort_by_parameter_order=True), rows))
+    _link(session, execution, job, [parent.id for parent in parents], ids, recipe_id)
+    _assign_countries(session, ids)
+    outputs: dict[str, list[int]] = {}
+    for file, id_ in zip(files, ids, strict=True):
+        outputs.setdefault(file.output, []).append(id_)
+    return outputs
+
+
+def publish(session: Session, job_exe_id: int, when: datetime) -> None:
+    """The products of a completed execution become visible."""
+    session.execute(
+        update(ScaleFile)
+        .where(ScaleFile.job_exe_id == job_exe_id)
+        .values(has_been_published=True, is_published=True, published=when)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def apply_parse_results(
+    session: Session, job: Job, results: Sequence[Mapping[str, Any]], now: datetime
+) -> tuple[list[ScaleFile], list[Move]]:
+    """What a job found out about its source inputs (Results Manifest, parse_results).
+
+    Returns the files that were parsed and the moves that new_workspace_path asks for. Entries that name no source
+    input are ignored. Raises Invalid.
+    """
+    if not results:
+        return [], []
+    ids = sorted(_input_ids(job))
+    query = (
+        select(ScaleFile)
+        .where(ScaleFile.id.in_(ids), ScaleFile.file_type == FileType.SOURCE)
+        .order_by(ScaleFile.id)
+        .with_for_update(of=ScaleFile)
+    )
+    sources: dict[str, ScaleFile] = {}
+    for source in session.scalars(query):
+        sources.setdefault(source.file_name, source)
+    parsed, moves = [], []
+    for result in results:
+        found = sources.get(result["filename"])
+        if found is None:
+            continue
+        _apply_parse_result(found, result, now)
+        parsed.append(found)
+        new_path = result.get("new_workspace_path")
+        if new_path and found.workspace.is_move_enabled:
+            moves.append(Move(found.id, f"{new_path.strip('/')}/{found.file_name}".lstrip("/")))
+    session.flush()
+    _assign_countries(session, [each.id for each in parsed])
+    return parsed, moves
+
+
+def _apply_parse_result(source: ScaleFile, result: Mapping[str, Any], now: datetime) -> None:
+    where = f"parse_results[{source.file_name}]"
+    geo = result.get("geo_metadata") or {}
+    source.is_parsed, source.parsed = True, now
+    started, ended = _times(geo, where)
+    source.data_started, source.data_ended = started or source.data_started, ended or source.data_ended
+    source.data_type = sorted({*source.data_type, *(result.get("data_types") or ())})
+    if geo.get("geo_json"):
+        shape = footprint(geo["geo_json"], f"{where}.geo_json")
+        if shape is not None:
+            source.geometry, source.center_point = shape.geometry, shape.center
+            source.meta_data = {**(source.meta_data or {}), **shape.properties}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a file lies: the broker of its workspace, and its path relative to the workspace's root."""
+
+    broker: dict[str, Any]
+    file_path: str
+
+
+def locate(session: Session, file_id: int) -> Place | None:
+    row = session.execute(
+        select(Workspace.json_config, ScaleFile.file_path)
+        .join(Workspace, Workspace.id == ScaleFile.workspace_id)
+        .where(ScaleFile.id == file_id)
+    ).one_or_none()
+    return Place(row.json_config["broker"], row.file_path) if row else None
+
+
+def moved(session: Session, move: Move) -> None:
+    """Record that a file now lies at its new path."""
+    session.execute(update(ScaleFile).where(ScaleFile.id == move.file_id).values(file_path=move.new_path))
+
+
+def _product_row(
+    execution: JobExecution,
+    job: Job,
+    file: StoredFile,
+    parents: Sequence[Any],
+    is_operational: bool,
+    now: datetime,
+) -> dict[str, Any]:
+    where = f"output_data[{file.output}]"
+    geo = file.geo_metadata or {}
+    shape = footprint(geo["geo_json"], f"{where}.geo_json") if geo.get("geo_json") else None
+    started, ended = _times(geo, where)
+    identity = f"{job.job_type_id}{file.file_name}{''.join(sorted(parent.uuid for parent in parents))}"
+    return {
+        "file_type": FileType.PRODUCT,
+        "file_name": file.file_name,
+        "media_type": file.media_type,
+        "file_size": file.file_size,
+        "data_type": [],
+        "file_path": file.file_path,
+        "workspace_id": file.workspace_id,
+        "uuid": hashlib.md5(identity.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest(),
+        "data_started": started,
+        "data_ended": ended,
+        "geometry": shape and shape.geometry,
+        "center_point": shape and shape.center,
+        "meta_data": shape.properties if shape else {},
+        "job_exe_id": execution.id,
+        "job_id": job.id,
+        "job_type_id": job.job_type_id,
+        "job_output": file.output,
+        "is_operational": is_operational,
+        "created": now,
+    }
+
+
+def _times(geo: Mapping[str, Any], where: str) -> tuple[datetime | None, datetime | None]:
+    times = []
+    for name in ("data_started", "data_ended"):
+        try:
+            times.append(timestamps.parse_datetime(geo[name]) if geo.get(name) else None)
+        except Invalid as error:
+            raise Invalid(problems=[Problem(f"{where}.{name}", str(error))]) from None
+    return times[0], times[1]
+
+
+def _input_ids(job: Job) -> set[int]:
+    ids: set[int] = set()
+    for entry in job.data.get("input_data", []):
+        ids |= set(entry.get("file_ids") or ([entry["file_id"]] if entry.get("file_id") else []))
+    return ids
+
+
+def _inputs(session: Session, job: Job) -> Sequence[Any]:
+    columns = (ScaleFile.id, ScaleFile.uuid, ScaleFile.is_operational)
+    return session.execute(select(*columns).where(ScaleFile.id.in_(_input_ids(job))).order_by(ScaleFile.id)).all()
+
+
+def _link(
+    session: Session,
+    execution: JobExecution,
+    job: Job,
+    parents: Sequence[int],
+    products: Sequence[int],
+    recipe_id: int | None,
+) -> None:
+    """Link each parent with each product, and so each ancestor of a parent, with the job that lies in between."""
+    if not parents:
+        return
+    inherited = session.execute(load("job")["inherited_links"], {"parents": list(parents)}).all()
+    session.execute(delete(FileAncestryLink).where(FileAncestryLink.job_exe_id == execution.id))
+    common = {"job_id": job.id, "job_exe_id": execution.id, "recipe_id": recipe_id}
+    rows = [
+        {"ancestor_id": parent, "descendant_id": product, "ancestor_job_id": None, "ancestor_job_exe_id": None}
+        for parent in parents
+        for product in products
+    ]
+    rows += [
+        {
+            "ancestor_id": link.ancestor_id,
+            "descendant_id": product,
+            "ancestor_job_id": link.ancestor_job_id,
+            "ancestor_job_exe_id": link.ancestor_job_exe_id,
+        }
+        for link in inherited
+        for product in products
+    ]
+    session.execute(insert(FileAncestryLink), [row | common for row in rows])
+
+
+_COUNTRIES = text(
+    """
+    INSERT INTO scale_file_country (scale_file_id, country_data_id)
+    SELECT DISTINCT ON (file.id, country.name) file.id, country.id
+    FROM scale_file file
+    JOIN country_data country ON NOT country.is_deleted AND ST_Intersects(country.border, file.geometry)
+        AND country.effective <= COALESCE(file.data_started, file.data_ended, file.created)
+    WHERE file.id = ANY(:ids) AND file.geometry IS NOT NULL
+    ORDER BY file.id, country.name, country.effective DESC
+    """
+)
+
+
+def _assign_countries(session: Session, file_ids: Iterable[int]) -> None:
+    """The countries whose borders a footprint touches, as they were when its data were taken."""
+    ids = list(file_ids)
+    if not ids or not session.scalar(select(CountryData.id).limit(1)):
+        return
+    session.execute(delete(file_countries).where(file_countries.c.scale_file_id.in_(ids)))
+    session.execute(_COUNTRIES, {"ids": ids})

@@ -1,0 +1,81 @@
+"""Putting work on the queue: by a person, by a trigger, again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from scale_core.db.job import Job, JobType
+from scale_core.db.recipe import Recipe, RecipeType
+from scale_core.documents import job_data as data_document
+from scale_core.documents import job_interface
+from scale_core.domain.job import JobStatus
+from scale_core.domain.job_interface import JobData
+from scale_core.domain.recipe import RecipeData
+from scale_core.errors import Invalid
+from scale_core.services import event, get, job, recipe
+
+
+def queue_new_job(session: Session, job_type_id: int, raw: Mapping[str, Any], now: datetime) -> Job:
+    """Create and queue a job (Queue New Job). Raises NotFound, Invalid naming input and reason."""
+    job_type = get(session, JobType, job_type_id, "job type")
+    if job_type.is_system:
+        raise Invalid(f"{job_type.name} is a system job type; Scale itself starts its jobs")
+    data = data_document.parse(raw)
+    return session.get_one(Job, queue_job(session, job_type, data, event.user_event(session, now), now))
+
+
+def queue_new_recipe(session: Session, recipe_type_id: int, raw: Mapping[str, Any], now: datetime) -> Recipe:
+    """Create and queue a recipe (Queue New Recipe). Raises NotFound, Invalid naming input and reason."""
+    recipe_type = get(session, RecipeType, recipe_type_id, "recipe type")
+    data = data_document.parse_recipe(raw)
+    return recipe.create(session, recipe_type, data, event.user_event(session, now), now)
+
+
+def queue_job(session: Session, job_type: JobType, data: JobData, event_id: int, now: datetime) -> int:
+    """Create and queue one job; returns its id. Raises Invalid."""
+    interface = job_interface.parse(job_type.interface)
+    (job_id,) = job.create(session, [job_type], event_id, now)
+    job.enqueue(session, [job.request(session, job_id, job_type, interface, data)], now)
+    return job_id
+
+
+def queue_recipe(session: Session, recipe_type: RecipeType, data: RecipeData, event_id: int, now: datetime) -> int:
+    """Create and queue one recipe; returns its id. Raises Invalid."""
+    return recipe.create(session, recipe_type, data, event_id, now).id
+
+
+def cancel(session: Session, job_id: int, now: datetime) -> Job:
+    """Cancel a job and block what depends on it in its recipe (Update Job). Raises NotFound, IllegalTransition."""
+    canceled = job.cancel(session, job_id, now)
+    recipe.advance(session, list(job.lock_recipes(session, [job_id]).values()), now)
+    session.expire(canceled)
+    return canceled
+
+
+def requeue(session: Session, job_ids: Sequence[int], priority: int | None, now: datetime) -> list[int]:
+    """Put FAILED and CANCELED jobs back (Requeue Jobs): one more try than they have had, at least.
+
+    Jobs that were never queued become PENDING or BLOCKED, as their recipe wants it. Returns the ids that moved. Call
+    it in chunks: all the jobs are locked until the transaction ends.
+    """
+    recipes = job.lock_recipes(session, job_ids)
+    jobs = [each for each in job.lock(session, job_ids) if each.status in (JobStatus.FAILED, JobStatus.CANCELED)]
+    again = [each.id for each in jobs if each.num_exes > 0]
+    never = [each.id for each in jobs if each.num_exes == 0]
+    session.execute(
+        update(Job)
+        .where(Job.id.in_(again), Job.max_tries <= Job.num_exes - Job.num_lost)
+        .values(max_tries=Job.num_exes - Job.num_lost + 1)
+        .execution_options(synchronize_session=False)
+    )
+    if priority is not None and never:
+        session.execute(update(Job).where(Job.id.in_(never)).values(priority=priority))
+    moved = job.enqueue(session, [job.QueueRequest(id_) for id_ in again], now, priority)
+    moved += job.set_status(session, never, JobStatus.PENDING, now)
+    recipe.advance(session, list(recipes.values()), now)
+    return sorted(moved)

@@ -1,0 +1,97 @@
+"""Firing: an ingested or parsed file meets the rules; each match makes one event and queues one job or recipe."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from scale_core.db.file import ScaleFile
+from scale_core.db.job import JobType
+from scale_core.db.recipe import RecipeType
+from scale_core.db.trigger import RuleType, TriggerEvent, TriggerRule
+from scale_core.documents import job_interface, trigger_rule
+from scale_core.domain.job_interface import DataValue, JobData
+from scale_core.domain.recipe import RecipeData
+from scale_core.domain.trigger import FileRule
+from scale_core.errors import Invalid
+from scale_core.services import event, queue, workspace
+
+logger = logging.getLogger(__name__)
+
+Target = JobType | RecipeType
+
+
+def fire(session: Session, type_: RuleType, files: Sequence[ScaleFile], occurred: datetime, now: datetime) -> int:
+    """Check the files against every active rule of this type (Ingest Triggers, Parse Triggers); returns the matches.
+
+    A file fires a rule once, however often this is called. A rule that cannot queue anything (archived workspace,
+    media type not accepted …) leaves an event with its error; the file stays what it is.
+    """
+    matches = 0
+    rules = _active_rules(session, type_)
+    for file in files:
+        for rule, target in rules:
+            parsed = trigger_rule.parse(rule.configuration)
+            if parsed.matches(file.media_type, file.data_type):
+                matches += _fire_one(session, rule, parsed, target, file, occurred, now)
+    return matches
+
+
+def _active_rules(session: Session, type_: RuleType) -> list[tuple[TriggerRule, Target]]:
+    """Rules of job types first, then those of recipe types, in order of their ids."""
+    found: list[tuple[TriggerRule, Target]] = []
+    targets: tuple[type[JobType] | type[RecipeType], ...] = (JobType, RecipeType)
+    for target in targets:
+        rows = session.execute(
+            select(TriggerRule, target)
+            .join(target, target.trigger_rule_id == TriggerRule.id)
+            .where(TriggerRule.type == type_, TriggerRule.is_active, target.is_active)
+            .order_by(TriggerRule.id)
+        )
+        found.extend((rule, owner) for rule, owner in rows)  # type: ignore[misc]
+    return found
+
+
+def _fire_one(
+    session: Session,
+    rule: TriggerRule,
+    parsed: FileRule,
+    target: Target,
+    file: ScaleFile,
+    occurred: datetime,
+    now: datetime,
+) -> int:
+    event_id = event.record(
+        session,
+        rule.type,
+        now,
+        rule_id=rule.id,
+        description={"version": "1.0", "file_id": file.id, "file_name": file.file_name},
+        firing=f"{rule.type}:{rule.id}:{file.id}",
+        occurred=occurred,
+    )
+    if event_id is None:
+        return 0
+    try:
+        with session.begin_nested():
+            _queue(session, parsed, target, file.id, event_id, now)
+    except Invalid as error:
+        logger.warning("rule %s cannot start %s for file %s: %s", rule.id, target.name, file.id, error)
+        session.execute(update(TriggerEvent).where(TriggerEvent.id == event_id).values(error=str(error)))
+    return 1
+
+
+def _queue(session: Session, rule: FileRule, target: Target, file_id: int, event_id: int, now: datetime) -> None:
+    store = workspace.by_names(session, [rule.workspace_name]).get(rule.workspace_name)
+    if store is None:
+        raise Invalid(f"there is no workspace called {rule.workspace_name!r}")
+    inputs = {rule.input_data_name: DataValue(file_ids=(file_id,), is_single=True)}
+    if isinstance(target, RecipeType):
+        queue.queue_recipe(session, target, RecipeData(inputs, store.id), event_id, now)
+    else:
+        outputs = job_interface.parse(target.interface).outputs
+        queue.queue_job(session, target, JobData(inputs, {o.name: store.id for o in outputs}), event_id, now)

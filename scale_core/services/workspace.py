@@ -1,0 +1,74 @@
+"""Workspaces: where files are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from scale_core.db.file import Workspace
+from scale_core.documents import workspace_configuration
+from scale_core.errors import Conflict, Warning_
+from scale_core.services import assign, get, require
+
+_EDITABLE = ("title", "description", "base_url")
+
+
+def create(session: Session, fields: Mapping[str, Any], now: datetime) -> Workspace:
+    """A new workspace. Raises Invalid, Conflict."""
+    configuration = _check(fields)
+    if session.scalar(select(Workspace.id).where(Workspace.name == fields["name"])):
+        raise Conflict(f"There is already a workspace called {fields['name']!r}; choose another name")
+    workspace = Workspace(name=fields["name"], json_config=configuration, description="", created=now)
+    assign(workspace, _without_null_description(fields), _EDITABLE)
+    workspace.is_active = fields.get("is_active") is not False
+    workspace.archived = None if workspace.is_active else now
+    session.add(workspace)
+    session.flush()
+    return workspace
+
+
+def edit(session: Session, workspace_id: int, fields: Mapping[str, Any], now: datetime) -> Workspace:
+    """Change anything but the name. An archived workspace takes no new files. Raises Invalid, NotFound."""
+    workspace = get(session, Workspace, workspace_id, "workspace", lock=True)
+    if "json_config" in fields:
+        workspace.json_config = workspace_configuration.normalize(fields["json_config"])
+    assign(workspace, _without_null_description(fields), _EDITABLE)
+    is_active = fields.get("is_active")
+    if is_active is not None and is_active is not workspace.is_active:
+        workspace.is_active = is_active
+        workspace.archived = None if is_active else now
+    session.flush()
+    return workspace
+
+
+def validate(session: Session, fields: Mapping[str, Any]) -> list[Warning_]:
+    """What create would refuse raises Invalid; a different broker under an existing name is a warning."""
+    configuration = _check(fields)
+    existing = session.scalar(select(Workspace).where(Workspace.name == fields["name"]))
+    if existing and existing.json_config["broker"]["type"] != configuration["broker"]["type"]:
+        return [Warning_("broker_type", "The broker type changes: files stored so far may become unreachable")]
+    return []
+
+
+def by_names(session: Session, names: Sequence[str]) -> dict[str, Workspace]:
+    rows = session.scalars(select(Workspace).where(Workspace.name.in_(names)))
+    return {workspace.name: workspace for workspace in rows}
+
+
+def activity(session: Session, ids: Sequence[int]) -> dict[int, bool]:
+    """id -> is it active, for those that exist."""
+    rows = session.execute(select(Workspace.id, Workspace.is_active).where(Workspace.id.in_(ids)))
+    return dict(rows.all())
+
+
+def _check(fields: Mapping[str, Any]) -> dict[str, Any]:
+    require(fields, "name", "json_config")
+    return workspace_configuration.normalize(fields["json_config"])
+
+
+def _without_null_description(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: "" if name == "description" and value is None else value for name, value in fields.items()}

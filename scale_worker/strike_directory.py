@@ -1,0 +1,113 @@
+"""A Strike's directory as a worker sees it: listed, set aside, tidied. Names are whatever the file system allows.
+
+`ingesting/<ingest id>/<name>` holds originals that a node is ingesting, `deferred/` what no rule wanted, `duplicate/`
+what was there already.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scale_core.brokers import move_without_overwriting, resolve_mount
+from scale_core.errors import BrokerError
+from scale_core.services.ingest import Listed, StoredIngest
+
+logger = logging.getLogger(__name__)
+
+INGESTING, DEFERRED = "ingesting", "deferred"
+
+
+def listing(directory: Path) -> list[Listed]:
+    """Regular files at the top of the directory; links, directories and devices are left alone.
+
+    Raises BrokerError when the directory cannot be listed. A file that vanishes meanwhile is left out.
+    """
+    found = []
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                listed = _look(entry)
+                if listed is not None:
+                    found.append(listed)
+    except OSError as error:
+        raise BrokerError(f"the directory {directory} cannot be listed: {error.strerror}") from error
+    return found
+
+
+def is_gone(directory: Path, name: str, suffix: str) -> bool:
+    """Whether a file is there neither under its final name nor under the one with the transfer suffix."""
+    return not os.path.lexists(directory / name) and not os.path.lexists(directory / f"{name}{suffix}")
+
+
+def set_aside(directory: Path, name: str) -> None:
+    """Move a file that no rule wants into deferred/, never over another one."""
+    target = directory / DEFERRED
+    try:
+        target.mkdir(mode=0o755, exist_ok=True)
+        number, place = 0, target / name
+        while not move_without_overwriting(directory / name, place):
+            number += 1
+            place = target / f"{number}_{name}"
+    except FileNotFoundError:
+        return  # moved already
+    except (OSError, BrokerError) as error:
+        logger.error("%r stays where it is: %s", str(directory / name), error)
+
+
+def pending_originals(directory: Path) -> list[int]:
+    """Ids of the ingests whose originals lie under ingesting/."""
+    try:
+        return [int(name) for name in os.listdir(directory / INGESTING) if name.isdigit()]
+    except OSError:
+        return []
+
+
+def remove_original(original: StoredIngest, mounts: Mapping[str, str]) -> None:
+    """The original of an ingest that is over. A failure is logged; the next scan tries again."""
+    try:
+        remove_originals(resolve_mount(original.mount, mounts), original.ingest_id)
+    except BrokerError as error:
+        logger.error("the original of ingest %d stays: %s", original.ingest_id, error)
+
+
+def remove_originals(directory: Path, ingest_id: int) -> None:
+    """Everything under ingesting/<ingest id>/."""
+    place = directory / INGESTING / str(ingest_id)
+    try:
+        for path in place.iterdir():
+            path.unlink(missing_ok=True)
+        place.rmdir()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        logger.error("%s stays: %s", place, error)
+
+
+def _look(entry: os.DirEntry[str]) -> Listed | None:
+    try:
+        facts = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(facts.st_mode) or not _is_text(entry.name):
+        return None
+    return Listed(
+        entry.name,
+        facts.st_size,
+        datetime.fromtimestamp(facts.st_atime, UTC),
+        datetime.fromtimestamp(facts.st_mtime, UTC),
+    )
+
+
+def _is_text(name: str) -> bool:
+    """Names that are not UTF-8 cannot be catalogued; they stay, and the log says so."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        logger.warning("%r is not a UTF-8 file name and is left where it is; rename it", os.fsencode(name))
+        return False
+    return True
