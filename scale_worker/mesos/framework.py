@@ -12,6 +12,7 @@ import http.client
 import logging
 import os
 import random
+import re
 import signal
 import socket
 import threading
@@ -166,14 +167,18 @@ class Driver(pymesos.MesosSchedulerDriver):
             scheduler, info, master, implicit_acknowledgements=False, failover=True, timeout=call_timeout_s
         )
         self._call_timeout_s = call_timeout_s
+        self._wakeup_fds: tuple[int, int] | None = None
+        self._basic_credential: str | None = None
         self._call_lock = threading.Lock()
+        self.version: str | None = None
+        self._new_master: str | None = None
+        self._master: str | None = None
         self._calls: Calls | None = None
         self._wake = threading.Event()
         self._stream: socket.socket | None = None
         self._refusal = ""
         if principal:
-            pair = base64.b64encode(f"{principal}:{secret}".encode()).decode()
-            self._basic_credential = f"Basic {pair}"
+            self._basic_credential = f"Basic {base64.b64encode(f'{principal}:{secret}'.encode()).decode()}"
 
     def stop(self, failover: bool = True) -> None:
         """Leave; the tasks and the framework stay."""
@@ -246,6 +251,27 @@ class Driver(pymesos.MesosSchedulerDriver):
             self.forget_framework()
         super().on_error({"message": message})
 
+    def change_master(self, new_master: str | None) -> None:
+        with self._lock:
+            self._new_master, self.version = new_master, None
+        self._notify()
+
+    def _get_version(self, master: str) -> str | None:
+        """The master's version, None while it boots: pymesos adds capabilities by it."""
+        host, _, port = master.rpartition(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=self._call_timeout_s)
+        try:
+            connection.request("GET", "/version", headers=self._headers())
+            response = connection.getresponse()
+            text = response.read()
+            version = str(orjson.loads(text)["version"]) if response.status == http.client.OK else ""
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+            return None
+        finally:
+            connection.close()
+        numbers = re.match(r"\d+(\.\d+)*", version)
+        return numbers.group() if numbers else None
+
     def _notify(self) -> None:
         self._wake.set()
         self.drop()
@@ -264,6 +290,8 @@ class Driver(pymesos.MesosSchedulerDriver):
                     continue
                 lived = self._follow_safely(master)
                 failures = 0 if lived >= STABLE_S and not self._refusal else failures + 1
+                if self._refusal.startswith(FAILED_OVER):
+                    failures = len(PAUSES_S)  # another scheduler has our id: it must find out, not fight
                 self._wake.wait(_pause(failures))
         finally:
             self._close_pipe()

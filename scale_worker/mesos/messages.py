@@ -18,6 +18,8 @@ from scale_core.domain.execution import ExecutionSpec
 from scale_core.domain.job import Resources
 from scale_core.domain.scheduling import Offer
 from scale_core.domain.task import TaskState, TaskUpdate
+from scale_core.services.node import Agent
+from scale_core.settings import Settings
 
 Message = dict[str, Any]
 
@@ -80,6 +82,18 @@ class AgentLost:
     agent_id: str
 
 
+@dataclass(frozen=True)
+class AgentsListed:
+    """What the master's list of agents said."""
+
+    agents: tuple[Agent, ...]
+
+
+@dataclass(frozen=True)
+class QueueChanged:
+    """Something was put on the queue."""
+
+
 Event = (
     Subscribed
     | Disconnected
@@ -89,6 +103,8 @@ Event = (
     | OfferRescinded
     | UpdateReceived
     | AgentLost
+    | AgentsListed
+    | QueueChanged
 )
 
 
@@ -105,6 +121,38 @@ class ExecutorConfig:
         """The same for the same executor, and another for any change: Mesos refuses two ExecutorInfos with one id."""
         facts = [self.command, sorted(self.environment.items()), self.resources.cpus, self.resources.mem]
         return f"scale-{VERSION}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]}"
+
+
+def executor_config(settings: Settings) -> ExecutorConfig:
+    """The executor as the settings describe it, with the settings that it reads on its node."""
+    environment = {
+        "SCALE_LOG_LEVEL": settings.log_level,
+        "SCALE_NODE_ALLOW_PRIVILEGED": "1" if settings.node_allow_privileged else "0",
+        "SCALE_DOCKER_NETWORK": settings.docker_network,
+        "SCALE_DOCKER_PULL_TIMEOUT_S": f"{settings.docker_pull_timeout_s:g}",
+    }
+    if settings.mounts:
+        environment["SCALE_MOUNTS"] = ";".join(f"{remote}={local}" for remote, local in settings.mounts.items())
+    resources = Resources(settings.executor_cpus, settings.executor_mem)
+    return ExecutorConfig(settings.executor_command, resources, environment)
+
+
+def parse_agents(raw: Message) -> AgentsListed:
+    """The answer of the master's /slaves: the agents that are there now."""
+    return AgentsListed(
+        tuple(
+            Agent(
+                agent_id=agent["id"],
+                hostname=agent["hostname"],
+                port=int(agent["port"]),
+                attributes=agent.get("attributes") or {},
+                total=_resources(agent.get("resources") or {}),
+                used=_resources(agent.get("used_resources") or {}),
+            )
+            for agent in raw.get("slaves") or ()
+            if agent.get("active")
+        )
+    )
 
 
 def parse_offer(raw: Message) -> Offer:
@@ -125,10 +173,9 @@ def parse_offer(raw: Message) -> Offer:
 
 def parse_update(status: Message) -> UpdateReceived:
     """A TaskStatus of Mesos. A state that this version does not know counts as TASK_UNKNOWN."""
-    state = str(status.get("state"))
     update = TaskUpdate(
         task_id=status["task_id"]["value"],
-        state=TaskState(state) if state in TaskState else TaskState.UNKNOWN,
+        state=_state(status.get("state")),
         reason=status.get("reason") or "",
         source=status.get("source") or "",
         message=status.get("message") or "",
@@ -136,6 +183,13 @@ def parse_update(status: Message) -> UpdateReceived:
         uuid=status.get("uuid") or "",
     )
     return UpdateReceived(update, status.get("data") or "")
+
+
+def _state(name: object) -> TaskState:
+    try:
+        return TaskState(str(name))
+    except ValueError:
+        return TaskState.UNKNOWN
 
 
 def read_status_data(data: str) -> Message:
@@ -180,8 +234,10 @@ def build_task_info(spec: ExecutionSpec, agent_id: str, executor: Message, resou
 
 
 class Purse:
-    """The resources offered on one agent, to be handed out in the pieces that Mesos will recognise: each piece keeps the
-    role and reservation of what it was cut from."""
+    """The resources offered on one agent, handed out in pieces.
+
+    Each piece keeps the role and reservation of what it was cut from: Mesos accepts no others.
+    """
 
     def __init__(self, offers: Iterable[Offer]) -> None:
         self._left = [
@@ -221,6 +277,10 @@ def _total(entries: Iterable[Message], name: str) -> float:
     return round(sum(float(entry["scalar"]["value"]) for entry in entries if entry["name"] == name), 3)
 
 
+def _resources(raw: Message) -> Resources:
+    return Resources(*(float(raw.get(name) or 0.0) for name in ("cpus", "mem", "disk")))
+
+
 def _attribute(raw: Message) -> str:
     for kind in ("text", "scalar"):
         if kind in raw:
@@ -233,7 +293,7 @@ def _scalar(name: str, value: float) -> Message:
 
 
 def _load(text: bytes) -> Any:
-    """JSON that PostgreSQL will store. What Python's json lets pass beyond the standard (NaN, lone surrogates) is mended."""
+    """JSON that PostgreSQL stores: what Python's json lets pass beyond the standard (NaN, lone surrogates) is mended."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
