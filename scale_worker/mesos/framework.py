@@ -338,7 +338,7 @@ class Driver(pymesos.MesosSchedulerDriver):
             if connection.sock is None or self._new_master != master or self.aborted:
                 return
             connection.sock.settimeout(MISSED_HEARTBEATS * FIRST_HEARTBEAT_S)
-            self.stream_id = response.getheader("Mesos-Stream-Id") or ""
+            self.stream_id = response.getheader("Mesos-Stream-Id") or ""  # type: ignore[assignment]
             self._read_events(response)
         finally:
             connection.close()

@@ -200,7 +200,7 @@ def read_status_data(data: str) -> Message:
     try:
         raw = _load(zlib.decompress(base64.b64decode(data)))
         known = {name: raw.get(name) for name in ("directory", "outcome", "outcome_file")}
-    except (zlib.error, binascii.Error, AttributeError) as error:
+    except (zlib.error, binascii.Error, AttributeError, RecursionError) as error:
         raise ValueError(f"its data is not of a Scale executor: {error}") from error
     if not isinstance(known["outcome"], dict | None):
         raise ValueError("its outcome is no object")
@@ -293,7 +293,7 @@ def _scalar(name: str, value: float) -> Message:
 
 
 def _load(text: bytes) -> Any:
-    """JSON that PostgreSQL stores: what Python's json lets pass beyond the standard (NaN, lone surrogates) is mended."""
+    """JSON that PostgreSQL stores: what Python's json lets pass beyond the standard (NaN, surrogates) is mended."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -270,7 +270,7 @@ class OfferHandler:
         try:
             with transaction(self._sessions) as session:
                 return task_status.apply_updates(session, updates, self._now())
-        except (DBAPIError, ValueError) as error:
+        except (DBAPIError, ValueError, TypeError) as error:
             if isinstance(error, OperationalError | InterfaceError) or getattr(error, "connection_invalidated", False):
                 raise
             logger.exception("%d status updates could not be written together", len(updates))

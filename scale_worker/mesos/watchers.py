@@ -8,6 +8,7 @@ import logging
 import select
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty, Full, Queue, SimpleQueue
 from typing import Any
 
@@ -141,16 +142,25 @@ class FinishNotifier(Watcher):
 
     def run(self) -> None:
         while not self.stopping.is_set():
-            try:
-                ended = self._ended.get(timeout=0.5)
-            except Empty:
-                continue
+            ended = self._take()
             for start in range(0, len(ended), FINISH_CHUNK):
-                self._send(list(ended[start : start + FINISH_CHUNK]))
+                if not self._send(ended[start : start + FINISH_CHUNK]):
+                    logger.warning("%d ended executions are left to the sweep", len(ended) - start + len(self._take()))
+                    break
 
-    def _send(self, ids: list[int]) -> None:
+    def _take(self) -> list[int]:
+        """All that is there; waits a little for the first."""
+        ended: list[int] = []
+        with suppress(Empty):
+            ended += self._ended.get(timeout=0.5)
+            while True:
+                ended += self._ended.get_nowait()
+        return ended
+
+    def _send(self, ids: list[int]) -> bool:
         try:
             self._app.send_task(FINISH_TASK, [ids], queue=FINISH_QUEUE, retry=False)
-        except Exception as error:  # whatever the broker's client raises: the sweep repairs it
-            logger.warning("Celery was not told of %d ended executions: %s", len(ids), error)
-            self.stopping.wait(RETRY_S)
+        except Exception as error:  # whatever the broker's client raises
+            logger.warning("Celery cannot be told what ended: %s", error)
+            return False
+        return True
