@@ -155,6 +155,11 @@ class Matcher:
         """Job types of which nothing may start any more."""
         return [kind for kind in self._limits if self._refusal(kind)]
 
+    @property
+    def hopeless(self) -> list[tuple[int, Resources]]:
+        """(job type, resources) that fit nowhere now: nor does what needs as much or more of everything."""
+        return [(kind, needs) for kind, needs, node_required in self._hopeless if node_required is None]
+
     def add(self, entries: Iterable[QueueEntry]) -> list[Launch]:
         """Place another page; returns what starts."""
         before = len(self._launches)

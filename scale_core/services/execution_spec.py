@@ -120,7 +120,8 @@ def _load(session: Session, rows: Sequence[Any], now: datetime) -> _Batch:
 
 
 def _files(session: Session, ids: set[int]) -> dict[int, Any]:
-    return {row.id: row for row in session.execute(SQL["input_files"], {"ids": sorted(ids)})} if ids else {}
+    possible = sorted(file_id for file_id in ids if 0 < file_id < 2**63)  # a bigint, or PostgreSQL refuses the batch
+    return {row.id: row for row in session.execute(SQL["input_files"], {"ids": possible})} if possible else {}
 
 
 def _workspaces(session: Session, ids: set[int]) -> dict[int, WorkspaceAccess]:

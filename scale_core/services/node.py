@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -19,6 +19,7 @@ from scale_core.domain.scheduling import NodeState
 from scale_core.errors import Conflict, Invalid, NotFound, Problem
 
 SQL = load("node")
+LIST_AGE = timedelta(seconds=15)  # the master's list of agents may be that old when it is written down
 EDITABLE = {"hostname": str, "port": int, "pause_reason": str, "is_paused": bool, "is_active": bool}
 
 
@@ -62,11 +63,12 @@ def register(session: Session, agents: Iterable[Agent], now: datetime) -> None:
     _write(session, known, fresh, now)
 
 
-def set_totals(session: Session, agents: Sequence[Agent]) -> None:
+def set_totals(session: Session, agents: Sequence[Agent], now: datetime) -> None:
     """What the master lists: total and used resources of each agent; who is not listed is offline."""
     session.execute(
         SQL["totals"],
         {
+            "recent": now - LIST_AGE,
             "agent_ids": [agent.agent_id for agent in agents],
             "resources": [orjson.dumps(_resources(agent)).decode() for agent in agents],
         },

@@ -45,8 +45,13 @@ def claim(
     largest_free: Resources,
     blocked_types: Sequence[int] = (),
     after: QueueEntry | None = None,
+    hopeless: Sequence[tuple[int, Resources]] = (),
 ) -> list[QueueEntry]:
-    """Lock the next `window` entries behind `after` that could fit; fewer come back when the queue has no more."""
+    """Lock the next `window` entries behind `after` that could fit; fewer come back when the queue has no more.
+
+    `hopeless` are (job type, resources) that were found to fit nowhere: entries of the type that need as much or more
+    are left out, unless they ask for a certain node.
+    """
     rows = session.execute(
         SQL["claim"],
         {
@@ -55,6 +60,10 @@ def claim(
             "after_priority": after.priority if after else -(2**31),
             "after_queued": after.queued if after else "-infinity",
             "after_id": after.job_exe_id if after else 0,
+            "hopeless_types": [kind for kind, _ in hopeless],
+            "hopeless_cpus": [needs.cpus for _, needs in hopeless],
+            "hopeless_mem": [needs.mem for _, needs in hopeless],
+            "hopeless_disk": [needs.disk for _, needs in hopeless],
         },
     )
     return [_entry(row) for row in rows]

@@ -78,12 +78,12 @@ def tasks_to_kill(session: Session, now: datetime) -> list[str]:
 def _ends(updates: Iterable[TaskUpdate], known: Mapping[str, Any]) -> dict[str, TaskUpdate]:
     """The update that ends each task still open: the first terminal one, but one that brings an outcome wins."""
     ends: dict[str, TaskUpdate] = {}
-    for update in updates:
-        row = known.get(update.task_id)
-        if not update.is_terminal or row is None or row.has_ended:
+    for said in updates:
+        row = known.get(said.task_id)
+        if not said.is_terminal or row is None or row.has_ended:
             continue
-        if update.task_id not in ends or (_brings_outcome(update) and not _brings_outcome(ends[update.task_id])):
-            ends[update.task_id] = update
+        if said.task_id not in ends or (_brings_outcome(said) and not _brings_outcome(ends[said.task_id])):
+            ends[said.task_id] = said
     return ends
 
 
@@ -94,10 +94,10 @@ def _brings_outcome(update: TaskUpdate) -> bool:
 def _unwanted(updates: Iterable[TaskUpdate], known: Mapping[str, Any]) -> dict[str, None]:
     """Live tasks that we do not know, or whose execution went on without them (lost, requeued, canceled)."""
     unwanted: dict[str, None] = {}
-    for update in updates:
-        row = known.get(update.task_id)
-        if not update.is_terminal and (row is None or row.has_ended or row.status != ExecutionStatus.RUNNING):
-            unwanted[update.task_id] = None
+    for said in updates:
+        row = known.get(said.task_id)
+        if not said.is_terminal and (row is None or row.has_ended or row.status != ExecutionStatus.RUNNING):
+            unwanted[said.task_id] = None
     return unwanted
 
 

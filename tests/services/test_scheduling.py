@@ -163,6 +163,7 @@ class TestStart:
         ("data", "reason"),
         [
             ({"input_data": [{"name": "image", "file_id": 10**15}]}, "there is no file"),
+            ({"input_data": [{"name": "image", "file_id": 2**63}]}, "there is no file"),
             ({"output_data": [{"name": "thumb", "workspace_id": 10**9}]}, "there is no workspace"),
             ({"input_data": [{"name": "image"}]}, "malformed"),
             ({"input_data": [{"name": "image", "file_id": "x"}]}, "malformed"),

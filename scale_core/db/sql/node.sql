@@ -19,13 +19,14 @@ FROM unnest(CAST(:ids AS bigint[]), CAST(:ports AS int[]), CAST(:agent_ids AS te
             CAST(:last_offers AS timestamptz[])) AS u (id, port, agent_id, attributes, last_offer)
 WHERE n.id = u.id
 
--- totals -- written only where they changed; an agent that the master does not list is offline
+-- totals -- written only where they changed; an agent that the master does not list is offline, unless it made an offer
+-- while the list was on its way
 WITH said AS (
     SELECT * FROM unnest(CAST(:agent_ids AS text[]), CAST(:resources AS text[])) AS u (agent_id, resources)
 )
 UPDATE node n
 SET resources = coalesce(CAST(said.resources AS jsonb), n.resources), is_online = said.agent_id IS NOT NULL,
     last_modified = clock_timestamp()
-FROM node o LEFT JOIN said ON said.agent_id = o.agent_id
+FROM (SELECT * FROM node WHERE NOT (is_online AND coalesce(last_offer > :recent, false) AND agent_id <> ALL (CAST(:agent_ids AS text[])))) o LEFT JOIN said ON said.agent_id = o.agent_id
 WHERE n.id = o.id
   AND (o.is_online <> (said.agent_id IS NOT NULL) OR o.resources <> coalesce(CAST(said.resources AS jsonb), o.resources))

@@ -4,6 +4,10 @@ SELECT job_exe_id, job_id, job_type_id, priority, queued, node_required_id, cpus
 FROM queue
 WHERE cpus_required <= :max_cpus + 0.001 AND mem_required <= :max_mem + 0.001 AND disk_total_required <= :max_disk + 0.001
   AND job_type_id <> ALL (CAST(:blocked_types AS bigint[]))
+  AND (node_required_id IS NOT NULL OR NOT EXISTS (
+      SELECT 1 FROM unnest(CAST(:hopeless_types AS bigint[]), CAST(:hopeless_cpus AS float8[]),
+                           CAST(:hopeless_mem AS float8[]), CAST(:hopeless_disk AS float8[])) AS h (kind, cpus, mem, disk)
+      WHERE h.kind = job_type_id AND h.cpus <= cpus_required AND h.mem <= mem_required AND h.disk <= disk_total_required))
   AND (priority, queued, job_exe_id) > (:after_priority, CAST(:after_queued AS timestamptz), :after_id)
 ORDER BY priority, queued, job_exe_id
 LIMIT :window

@@ -1,0 +1,153 @@
+"""The offer handler's process: `python -m scale_worker.mesos`. One leads, further ones stand by.
+
+Stopped or killed, it leaves all tasks running; the next one goes on with them under the same framework id.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+import threading
+import time
+from queue import SimpleQueue
+from types import FrameType
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from scale_core import logs
+from scale_core.db.session import Sessions, make_engine, make_sessions, transaction
+from scale_core.errors import ScaleError
+from scale_core.services import scheduling
+from scale_core.settings import Settings
+from scale_core.timestamps import utcnow
+from scale_worker.celery_app import make_app
+from scale_worker.mesos import messages
+from scale_worker.mesos.framework import Driver, Framework, framework_info
+from scale_worker.mesos.leadership import Leadership, Standing
+from scale_worker.mesos.offer_handler import HandlerConfig, OfferHandler
+from scale_worker.mesos.watchers import AgentWatcher, FinishNotifier, QueueListener, Watcher
+
+logger = logging.getLogger(__name__)
+
+CHECK_LEADERSHIP_S = 5.0
+RETRY_S = 1.0
+
+
+def lead(settings: Settings, sessions: Sessions, leadership: Leadership, stopping: threading.Event) -> None:
+    """Handle offers until told to stop or until another process leads."""
+    framework_id = _stored_framework_id(sessions, stopping)
+    inbox: SimpleQueue[Any] = SimpleQueue()
+    resigned = threading.Event()
+    driver = Driver(
+        Framework(inbox),
+        framework_info(settings, framework_id),
+        settings.mesos_master,
+        settings.mesos_principal,
+        settings.mesos_secret,
+    )
+    notifier = FinishNotifier(make_app(settings), resigned)
+    watchers: list[Watcher] = [
+        notifier,
+        QueueListener(settings.database_url, inbox, resigned),
+        AgentWatcher(
+            lambda: driver.master if driver.connected else None,
+            (settings.mesos_principal, settings.mesos_secret),
+            inbox,
+            resigned,
+        ),
+    ]
+    config = HandlerConfig(
+        executor=messages.executor_config(settings),
+        hostname=socket.gethostname(),
+        offer_hold_s=settings.offer_hold_s,
+        reserve_after_s=settings.reserve_after_s,
+        reconcile_s=settings.reconcile_s,
+    )
+    handler = OfferHandler(sessions, driver, inbox, config, notifier.tell, utcnow)
+    for watcher in watchers:
+        watcher.start()
+    try:
+        _start_driver(driver, stopping)
+        _run(handler, leadership, stopping)
+    finally:
+        resigned.set()
+        driver.stop()
+        driver.join()
+        for watcher in watchers:
+            watcher.join(timeout=5)
+
+
+def _run(handler: OfferHandler, leadership: Leadership, stopping: threading.Event) -> None:
+    check_at = time.monotonic() + CHECK_LEADERSHIP_S
+    while not stopping.is_set():
+        try:
+            handler.run_once(handler.patience())
+        except Exception:
+            logger.exception("a round of the offer handler failed")  # a mistake of ours must not stop the cluster
+            stopping.wait(RETRY_S)
+        if time.monotonic() >= check_at or handler.leadership_in_doubt:
+            handler.leadership_in_doubt = False
+            check_at = time.monotonic() + CHECK_LEADERSHIP_S
+            if leadership.check() is Standing.LOST:
+                logger.warning("another offer handler leads now; standing by")
+                return
+
+
+def _stored_framework_id(sessions: Sessions, stopping: threading.Event) -> str | None:
+    while not stopping.is_set():
+        try:
+            with transaction(sessions) as session:
+                return scheduling.load_scheduler(session).framework_id
+        except SQLAlchemyError as error:
+            logger.error("PostgreSQL: %s", str(error).splitlines()[0])
+            stopping.wait(RETRY_S)
+    return None
+
+
+def _start_driver(driver: Driver, stopping: threading.Event) -> None:
+    """A master's address needs no master; a zk:// address needs ZooKeeper, which may come later."""
+    while not stopping.is_set():
+        try:
+            driver.start()
+            return
+        except Exception as error:  # kazoo's errors have no common base
+            logger.error("ZooKeeper does not answer: %s", error)
+            driver.stop()
+            driver.join()
+            stopping.wait(RETRY_S)
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT. Exit status 2: a setting is wrong."""
+    try:
+        settings = Settings.from_environ()
+        settings.require("database_url", "mesos_master", "broker_url")
+    except ScaleError as error:
+        print(f"scheduler: {error}", file=sys.stderr)
+        return 2
+    logs.configure("scheduler", settings.log_level)
+    stopping = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        logger.info("stopping; tasks go on")
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    engine = make_engine(settings.database_url, pool_size=2, application_name="scale-scheduler")
+    leadership = Leadership(settings.database_url)
+    try:
+        while leadership.wait(stopping):
+            logger.info("leading")
+            lead(settings, make_sessions(engine), leadership, stopping)
+    finally:
+        leadership.resign()
+        engine.dispose()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,494 @@
+"""The process between the queue and Mesos: one thread, one round after the other.
+
+A round takes what came in; writes down a batch of status updates, then acknowledges them; matches the queue with the
+offers, writes the launches down, then launches; and returns what offers it does not need. PostgreSQL or Mesos may be
+away at any moment: nothing is acknowledged or launched that is not committed, so a round can be repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from scale_core.db.session import Sessions, transaction
+from scale_core.domain.execution import ExecutionSpec
+from scale_core.domain.job import Resources
+from scale_core.domain.scheduling import Launch, Matcher, Matching, NodeState, Offer
+from scale_core.domain.task import TaskUpdate
+from scale_core.services import node, scheduling, task_status
+from scale_core.services.node import Agent
+from scale_core.services.scheduling import Heartbeat
+from scale_core.services.task_status import Applied
+from scale_worker.mesos import messages, reconciler
+from scale_worker.mesos.messages import Event, ExecutorConfig, Message
+from scale_worker.mesos.offer_pool import OfferPool
+from scale_worker.mesos.reconciler import Reconciler
+from scale_worker.mesos.wire import Refused
+
+logger = logging.getLogger(__name__)
+
+EVENTS_A_ROUND = 5000
+IDLE_WAIT_S = 0.25
+BUSY_WAIT_S = 0.02
+UPDATES_A_BATCH = 1000
+CLAIM_WINDOW = 500
+PAGES_A_ROUND = 20
+LAUNCHES_A_ROUND = 1000
+REMATCH_S = 0.25  # while offers are held and work waits: a limit or a pause may have been lifted
+REFUSE_S = 1.0  # for offers that nothing waiting fits into
+IDLE_REFUSE_S = 600.0  # with an empty queue; the next queue row revives
+REVIVE_EVERY_S = 0.1  # freed resources are offered at once instead of at the master's next tick
+LAST_OFFER_EVERY_S = 10.0
+NODES_EVERY_S = 1.0
+BEAT_EVERY_S = 2.0
+KILL_EVERY_S = 1.0
+KILL_AGAIN_S = 10.0
+DATABASE_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+MASTER_AWAY = "no Mesos master is connected"
+
+
+class SchedulerDriver(Protocol):
+    """What the handler asks of Mesos. Each call may raise OSError or Refused; then nobody knows whether it arrived."""
+
+    def acknowledge(self, updates: Iterable[TaskUpdate]) -> None: ...
+    def launch(self, offer_ids: Iterable[str], tasks: Sequence[Message]) -> None: ...
+    def decline(self, offer_ids: Iterable[str], refuse_s: float) -> None: ...
+    def kill(self, task_ids: Iterable[str]) -> None: ...
+    def reconcile(self, tasks: Sequence[tuple[str, str]]) -> None: ...
+    def suppressOffers(self) -> None: ...
+    def reviveOffers(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class HandlerConfig:
+    """Durations in seconds, as in Settings."""
+
+    executor: ExecutorConfig
+    hostname: str
+    offer_hold_s: float = 5.0
+    reserve_after_s: float = 60.0
+    reconcile_s: float = 60.0
+
+
+class OfferHandler:
+    """run_once is called by one thread for ever; `on_ended` hears of executions to finish and must not block."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        driver: SchedulerDriver,
+        inbox: SimpleQueue[Any],
+        config: HandlerConfig,
+        on_ended: Callable[[Sequence[int]], None],
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sessions, self._driver, self._inbox, self._config = sessions, driver, inbox, config
+        self._on_ended, self._now, self._clock = on_ended, now, clock
+        self._pool = OfferPool()
+        self._reconciler = Reconciler(config.reconcile_s)
+        self._master: messages.Subscribed | None = None
+        self._updates: dict[object, messages.UpdateReceived] = {}
+        self._facts: list[Callable[[Session], list[int]]] = []  # to be written before anything else, in order
+        self._nodes: list[NodeState] = []
+        self._waiting: dict[int, str] = {}
+        self._reservations: Mapping[int, int] = {}
+        self._last_offer: dict[str, float] = {}
+        self._killed: dict[str, float] = {}
+        self._has_work = False
+        self._is_dirty = True
+        self._is_suppressed = False
+        self._wants_revive = False
+        self._launches: dict[int, Launch] = {}
+        self._last_error: str | None = None
+        self._database_failures = 0
+        self._next: dict[str, float] = defaultdict(float)
+        self.leadership_in_doubt = False
+
+    def run_once(self, timeout_s: float) -> None:
+        """One round; waits up to timeout_s for something to come in. Raises nothing that Mesos or PostgreSQL cause."""
+        self._absorb(self._drain(timeout_s))
+        if self._clock() < self._next["database"]:
+            self._give_back_all()
+            return
+        try:
+            self._write_facts()
+            self._apply_updates()
+            self._maintain()
+            self._schedule()
+            self._database_failures = 0
+        except SQLAlchemyError as error:
+            self._pause_for_database(error)
+        self._return_offers()
+
+    def patience(self) -> float:
+        """How long the next round may wait for something to come in, seconds."""
+        if self._clock() < self._next["database"] or self._master is None:
+            return IDLE_WAIT_S
+        if self._is_dirty and self._pool:
+            return 0.0
+        return BUSY_WAIT_S if self._is_dirty or self._wants_revive else IDLE_WAIT_S
+
+    # what came in
+
+    def _drain(self, timeout_s: float) -> list[Event]:
+        events: list[Event] = []
+        with suppress(Empty):
+            events.append(self._inbox.get(timeout=max(0.0, timeout_s)))
+            while len(events) < EVENTS_A_ROUND:
+                events.append(self._inbox.get_nowait())
+        return events
+
+    def _absorb(self, events: Iterable[Event]) -> None:
+        for event in events:
+            match event:
+                case messages.UpdateReceived(update=update):
+                    self._updates.setdefault(update.uuid or object(), event)  # Mesos repeats what is not acknowledged
+                case messages.OffersReceived(offers=offers):
+                    self._take_offers(offers)
+                case messages.OfferRescinded(offer_id=offer_id):
+                    self._pool.rescind(offer_id)
+                case messages.QueueChanged():
+                    self._is_dirty = True
+                case messages.AgentLost(agent_id=agent_id):
+                    self._lose_agent(agent_id)
+                case messages.AgentsListed(agents=agents):
+                    self._list_agents(agents)
+                case messages.Subscribed():
+                    self._subscribe(event)
+                case messages.Disconnected():
+                    self._disconnect()
+                case messages.FrameworkRemoved(message=message):
+                    self._remove_framework(message)
+                case messages.FrameworkError(message=message):
+                    logger.error("Mesos refuses the framework: %s", message)
+                    self._last_error, self.leadership_in_doubt = message, True
+
+    def _subscribe(self, event: messages.Subscribed) -> None:
+        logger.info("framework %s is subscribed at %s:%s", event.framework_id, event.master_hostname, event.master_port)
+        self._master, self._last_error = event, None
+        self._pool.clear()
+        self._is_suppressed, self._is_dirty = False, True
+        self._reconciler.subscribed(self._clock())
+        self._facts.append(lambda session: self._save_framework(session, event.framework_id))
+
+    def _save_framework(self, session: Session, framework_id: str | None) -> list[int]:
+        scheduling.load_scheduler(session)
+        scheduling.save_framework_id(session, framework_id)
+        return []
+
+    def _disconnect(self) -> None:
+        self._master = None
+        self._pool.clear()
+        self._reconciler.disconnected()
+
+    def _remove_framework(self, message: str) -> None:
+        """The id is dead and its tasks are killed; the driver subscribes as a new framework."""
+        logger.error("%s; all running executions are lost, a new framework begins", message)
+        self._facts.append(lambda session: self._save_framework(session, None))
+        self._facts.append(
+            lambda session: task_status.lose_all(session, "REASON_FRAMEWORK_REMOVED", message, self._now())
+        )
+
+    def _take_offers(self, offers: Iterable[Offer]) -> None:
+        now = self._clock()
+        self._pool.add(offers, now)
+        self._is_dirty = True
+        seen, known = {}, {state.agent_id for state in self._nodes}
+        for offer in offers:
+            if (
+                offer.agent_id not in known
+                or now - self._last_offer.get(offer.agent_id, -LAST_OFFER_EVERY_S) >= LAST_OFFER_EVERY_S
+            ):
+                self._last_offer[offer.agent_id] = now
+                seen[offer.agent_id] = Agent(
+                    offer.agent_id, offer.hostname, offer.port, offer.attributes, has_offered=True
+                )
+        if seen:
+            self._facts.append(lambda session: self._register(session, list(seen.values())))
+
+    def _register(self, session: Session, agents: Sequence[Agent]) -> list[int]:
+        node.register(session, agents, self._now())
+        self._next["nodes"] = 0.0
+        return []
+
+    def _lose_agent(self, agent_id: str) -> None:
+        logger.warning("agent %s is lost", agent_id)
+        self._pool.remove_agent(agent_id)
+        self._last_offer.pop(agent_id, None)
+
+        def set_offline(session: Session) -> list[int]:
+            node.set_offline(session, [agent_id])
+            self._next["nodes"] = 0.0
+            return []
+
+        self._facts.append(set_offline)
+
+    def _list_agents(self, agents: Sequence[Agent]) -> None:
+        def set_totals(session: Session) -> list[int]:
+            known = {state.agent_id for state in node.states(session)}
+            node.register(session, [agent for agent in agents if agent.agent_id not in known], self._now())
+            node.set_totals(session, agents, self._now())
+            return []
+
+        self._facts.append(set_totals)
+
+    # what is written
+
+    def _write_facts(self) -> None:
+        if not self._facts:
+            return
+        with transaction(self._sessions) as session:
+            ended = [job_exe_id for write in self._facts for job_exe_id in write(session)]
+        self._facts.clear()
+        self._announce(ended)
+
+    def _apply_updates(self) -> None:
+        while self._updates:
+            keys = list(self._updates)[:UPDATES_A_BATCH]
+            updates = [self._updates[key].decode() for key in keys]
+            applied = self._apply(updates)
+            for key in keys:
+                del self._updates[key]
+            self._try("acknowledge", self._driver.acknowledge, updates)
+            self._announce(applied.ended)
+            self._kill(applied.kill)
+            if self._has_work and any(update.is_terminal for update in updates):
+                self._wants_revive = True  # what those tasks held is free now
+
+    def _apply(self, updates: Sequence[TaskUpdate]) -> Applied:
+        try:
+            with transaction(self._sessions) as session:
+                return task_status.apply_updates(session, updates, self._now())
+        except (DBAPIError, ValueError, TypeError) as error:
+            if isinstance(error, OperationalError | InterfaceError) or getattr(error, "connection_invalidated", False):
+                raise
+            logger.exception("%d status updates could not be written together", len(updates))
+        return self._apply_singly(updates)
+
+    def _apply_singly(self, updates: Sequence[TaskUpdate]) -> Applied:
+        """One update that PostgreSQL will not take must not hold up the others, nor itself come again for ever."""
+        if len(updates) > 1:
+            parts = [self._apply([update]) for update in updates]
+            ended = tuple(job_exe_id for part in parts for job_exe_id in part.ended)
+            return Applied(ended, tuple(task_id for part in parts for task_id in part.kill))
+        bare = replace(
+            updates[0], directory=None, outcome=None, outcome_file=None, message="its report could not be stored"
+        )
+        with transaction(self._sessions) as session:
+            return task_status.apply_updates(session, [bare], self._now())
+
+    def _announce(self, ended: Sequence[int]) -> None:
+        if ended:
+            self._on_ended(ended)
+
+    # what has its time
+
+    def _maintain(self) -> None:
+        if self._is_time("nodes", NODES_EVERY_S):
+            with transaction(self._sessions) as session:
+                self._nodes = node.states(session)
+        if self._master is not None:
+            self._reconcile()
+            if self._is_time("kill", KILL_EVERY_S):
+                with transaction(self._sessions) as session:
+                    unwanted = task_status.tasks_to_kill(session, self._now())
+                self._kill(unwanted)
+        if self._is_time("beat", BEAT_EVERY_S):
+            self._beat()
+        if self._has_work and self._pool and self._is_time("rematch", REMATCH_S):
+            self._is_dirty = True
+
+    def _is_time(self, what: str, every_s: float) -> bool:
+        now = self._clock()
+        if now < self._next[what]:
+            return False
+        self._next[what] = now + every_s
+        return True
+
+    def _reconcile(self) -> None:
+        now = self._clock()
+        suspects = self._reconciler.due_suspects(now)
+        if suspects:
+            self._try("reconcile", self._driver.reconcile, suspects)
+        if not self._reconciler.is_due(now):
+            return
+        before = self._now() - timedelta(seconds=self._reconciler.settle_s)
+        with transaction(self._sessions) as session:
+            tasks = task_status.running_tasks(session, before)
+        asked = [
+            self._try("reconcile", self._driver.reconcile, batch)
+            for batch in [*reconciler.batches(tasks), []]  # none: whatever the master knows of
+        ]
+        if all(asked):
+            self._reconciler.done(now)
+
+    def _kill(self, task_ids: Iterable[str]) -> None:
+        now = self._clock()
+        self._killed = {task_id: at for task_id, at in self._killed.items() if now - at < KILL_AGAIN_S}
+        fresh = [task_id for task_id in task_ids if task_id not in self._killed]
+        if fresh and self._master is not None and self._try("kill", self._driver.kill, fresh):
+            logger.info("asked for the end of %s", ", ".join(fresh))
+            self._killed |= dict.fromkeys(fresh, now)
+
+    def _beat(self) -> None:
+        master = self._master
+        with transaction(self._sessions) as session:
+            state = scheduling.load_scheduler(session)
+            self._has_work = scheduling.has_work(session) and not state.is_paused
+            self._is_dirty = self._is_dirty or (self._has_work and self._is_suppressed)
+            waiting = self._explain(session, state.is_paused)
+            beat = Heartbeat(
+                hostname=self._config.hostname,
+                master_hostname=master.master_hostname if master else "",
+                master_port=master.master_port if master else 0,
+                master_online=master is not None,
+                waiting=waiting,
+                last_error=self._last_error,
+            )
+            scheduling.heartbeat(session, beat, self._now())
+
+    def _explain(self, session: Session, is_paused: bool) -> dict[int, str]:
+        """Why the jobs of each type wait, as far as they have reason to."""
+        samples = scheduling.samples(session)
+        if is_paused or self._master is None:
+            return {entry.job_type_id: "scheduling is paused" if is_paused else MASTER_AWAY for entry in samples}
+        matcher = self._matcher(session)
+        reasons = {
+            entry.job_type_id: matcher.reason(entry) or self._waiting.get(entry.job_type_id) for entry in samples
+        }
+        return {kind: reason for kind, reason in reasons.items() if reason}
+
+    # what starts
+
+    def _schedule(self) -> None:
+        if not self._is_dirty or self._master is None:
+            return
+        self._is_dirty = False
+        try:
+            with transaction(self._sessions) as session:
+                state = scheduling.load_scheduler(session)
+                self._has_work = not state.is_paused and scheduling.has_work(session)
+                started = self._start(session) if self._has_work and self._pool else scheduling.Started(())
+        except SQLAlchemyError:
+            self._is_dirty = True
+            raise
+        self._announce(started.broken)
+        self._launch(started.specs)
+        self._wants_revive = self._wants_revive or (self._has_work and self._is_suppressed)
+
+    def _start(self, session: Session) -> scheduling.Started:
+        matcher = self._matcher(session)
+        self._match(session, matcher)
+        matching = matcher.result()
+        self._waiting, self._reservations = dict(matching.waiting), matching.reservations
+        self._launches = self._by_execution(matching)
+        return scheduling.start(session, matching.launches, self._now())
+
+    def _by_execution(self, matching: Matching) -> dict[int, Launch]:
+        return {launch.entry.job_exe_id: launch for launch in matching.launches}
+
+    def _matcher(self, session: Session) -> Matcher:
+        return Matcher(
+            self._pool.offers,
+            self._nodes,
+            scheduling.limits(session),
+            now=self._now(),
+            executor_id=self._config.executor.id,
+            overhead=self._config.executor.resources,
+            reserve_after=timedelta(seconds=self._config.reserve_after_s),
+            reservations=self._reservations,
+        )
+
+    def _match(self, session: Session, matcher: Matcher) -> None:
+        after, launched = None, 0
+        reserve_after = timedelta(seconds=self._config.reserve_after_s)
+        extra = scheduling.overdue(session, matcher.largest_free, matcher.blocked_types, self._now(), reserve_after)
+        for _ in range(PAGES_A_ROUND):
+            free, blocked = matcher.largest_free, matcher.blocked_types
+            page = scheduling.claim(session, CLAIM_WINDOW, free, blocked, after, matcher.hopeless)
+            launched += len(matcher.add([*page, *extra]))
+            extra = []
+            if len(page) < CLAIM_WINDOW:
+                return
+            after = page[-1]
+            if launched >= LAUNCHES_A_ROUND:
+                break
+        self._is_dirty = True  # there is more than one round can look at
+
+    def _launch(self, specs: Sequence[ExecutionSpec]) -> None:
+        by_agent: dict[str, list[ExecutionSpec]] = defaultdict(list)
+        for spec in specs:
+            by_agent[self._launches[spec.job_exe_id].agent_id].append(spec)
+        for agent_id, mine in by_agent.items():
+            self._launch_on(agent_id, mine)
+
+    def _launch_on(self, agent_id: str, specs: Sequence[ExecutionSpec]) -> None:
+        """Use all offers of the agent at once. What does not arrive is found by reconciliation."""
+        offers = self._pool.take(agent_id)
+        executor = messages.build_executor_info(
+            self._config.executor, self._master.framework_id if self._master else ""
+        )
+        purse = messages.Purse(offers)
+        if not any(self._config.executor.id in offer.executor_ids for offer in offers):
+            purse.spare(self._config.executor.resources)
+        tasks = [
+            messages.build_task_info(
+                spec, agent_id, executor, purse.take(Resources(spec.cpus, spec.mem, spec.disk_in + spec.disk_out))
+            )
+            for spec in specs
+        ]
+        if not self._try("launch", self._driver.launch, [offer.id for offer in offers], tasks):
+            self._reconciler.suspect([(spec.task_id, agent_id) for spec in specs], self._clock())
+        else:
+            logger.debug("launched %d executions on %s", len(specs), offers[0].hostname)
+
+    # what goes back
+
+    def _return_offers(self) -> None:
+        if self._master is None:
+            return
+        if self._has_work:
+            self._decline(self._pool.take_expired(self._clock() - self._config.offer_hold_s), REFUSE_S)
+            if self._wants_revive and self._is_time("revive", REVIVE_EVERY_S):
+                self._wants_revive = not self._try("revive", self._driver.reviveOffers)
+                self._is_suppressed = self._is_suppressed and self._wants_revive
+        elif not self._is_dirty:
+            self._decline(self._pool.clear(), IDLE_REFUSE_S)
+            if not self._is_suppressed:
+                self._is_suppressed = self._try("suppress", self._driver.suppressOffers)
+
+    def _decline(self, offers: Sequence[Offer], refuse_s: float) -> None:
+        if offers:
+            self._try("decline", self._driver.decline, [offer.id for offer in offers], refuse_s)
+
+    def _try(self, what: str, call: Callable[..., None], *arguments: Any) -> bool:
+        """Whether the call to Mesos went through. A failed one is repeated by its healer, never here."""
+        try:
+            call(*arguments)
+        except (OSError, Refused) as error:
+            logger.warning("%s did not reach Mesos: %s", what, error)
+            return False
+        return True
+
+    def _pause_for_database(self, error: SQLAlchemyError) -> None:
+        pause = DATABASE_PAUSES_S[min(self._database_failures, len(DATABASE_PAUSES_S) - 1)]
+        self._database_failures += 1
+        self._next["database"] = self._clock() + pause
+        line = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        logger.error("PostgreSQL: %s; nothing is lost, next try in %g s", line, pause)
+        self._give_back_all()
+
+    def _give_back_all(self) -> None:
+        if self._master is not None:
+            self._decline(self._pool.clear(), REFUSE_S)

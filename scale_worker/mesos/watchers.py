@@ -1,0 +1,166 @@
+"""Threads beside the offer handler's: none decides anything, each only carries news, and each survives all trouble."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import logging
+import select
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, Full, Queue, SimpleQueue
+from typing import Any
+
+import orjson
+import psycopg2
+from celery import Celery
+from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection
+
+from scale_worker.mesos.messages import QueueChanged, parse_agents
+
+logger = logging.getLogger(__name__)
+
+CHANNEL = "scale_queue"
+FINISH_TASK = "finish-executions"
+FINISH_QUEUE = "finish"
+FINISH_CHUNK = 50
+RETRY_S = 2.0
+AGENTS_EVERY_S = 10.0
+HTTP_TIMEOUT_S = 10.0
+
+
+def connect(database_url: str, application_name: str) -> connection:
+    """A plain connection in autocommit mode that notices a dead server. Raises psycopg2.Error."""
+    made = psycopg2.connect(
+        database_url.replace("+psycopg2", "", 1),
+        connect_timeout=5,
+        application_name=application_name,
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+    )
+    made.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
+    return made
+
+
+class Watcher(threading.Thread):
+    """A daemon thread that ends when `stopping` is set."""
+
+    def __init__(self, name: str, stopping: threading.Event) -> None:
+        super().__init__(name=name, daemon=True)
+        self.stopping = stopping
+
+
+class QueueListener(Watcher):
+    """Wakes the handler when something is put on the queue."""
+
+    def __init__(self, database_url: str, inbox: SimpleQueue[Any], stopping: threading.Event) -> None:
+        super().__init__("queue listener", stopping)
+        self._database_url, self._inbox = database_url, inbox
+
+    def run(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                self._listen()
+            except (psycopg2.Error, OSError, ValueError) as error:
+                logger.debug("not listening to the queue: %s", error)
+                self.stopping.wait(RETRY_S)
+
+    def _listen(self) -> None:
+        listening = connect(self._database_url, "scale-queue-listener")
+        try:
+            with listening.cursor() as cursor:
+                cursor.execute(f"LISTEN {CHANNEL}")
+            self._inbox.put(QueueChanged())  # whatever came while nobody listened
+            while not self.stopping.is_set():
+                if select.select([listening], [], [], 1.0)[0]:
+                    listening.poll()
+                    if listening.notifies:
+                        listening.notifies.clear()
+                        self._inbox.put(QueueChanged())
+        finally:
+            listening.close()
+
+
+class AgentWatcher(Watcher):
+    """Asks the master for its agents: their totals, and who is there."""
+
+    def __init__(
+        self,
+        master: Callable[[], str | None],
+        credentials: tuple[str, str],
+        inbox: SimpleQueue[Any],
+        stopping: threading.Event,
+    ) -> None:
+        super().__init__("agent watcher", stopping)
+        self._master, self._credentials, self._inbox = master, credentials, inbox
+
+    def run(self) -> None:
+        while not self.stopping.is_set():
+            address = self._master()
+            try:
+                if address:
+                    self._inbox.put(parse_agents(self._ask(address)))
+            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+                logger.debug("the master did not list its agents: %r", error)
+            self.stopping.wait(AGENTS_EVERY_S if address else 0.2)
+
+    def _ask(self, address: str) -> dict[str, Any]:
+        host, _, port = address.rpartition(":")
+        asking = http.client.HTTPConnection(host, int(port), timeout=HTTP_TIMEOUT_S)
+        user, secret = self._credentials
+        pair = base64.b64encode(f"{user}:{secret}".encode()).decode()
+        try:
+            asking.request("GET", "/master/slaves", headers={"Authorization": f"Basic {pair}"} if user else {})
+            response = asking.getresponse()
+            body = response.read()
+        finally:
+            asking.close()
+        if response.status != http.client.OK:
+            raise ValueError(f"HTTP {response.status}")
+        answer = orjson.loads(body)
+        if not isinstance(answer, dict):
+            raise ValueError("no object")
+        return answer
+
+
+class FinishNotifier(Watcher):
+    """Tells Celery which executions to finish. What Redis does not take is dropped: the sweep finds it."""
+
+    def __init__(self, app: Celery, stopping: threading.Event) -> None:
+        super().__init__("finish notifier", stopping)
+        self._app = app
+        self._ended: Queue[Sequence[int]] = Queue(maxsize=1000)
+
+    def tell(self, ended: Sequence[int]) -> None:
+        """Never blocks."""
+        try:
+            self._ended.put_nowait(ended)
+        except Full:
+            logger.warning("%d executions are left to the sweep", len(ended))
+
+    def run(self) -> None:
+        while not self.stopping.is_set():
+            ended = self._take()
+            for start in range(0, len(ended), FINISH_CHUNK):
+                if not self._send(ended[start : start + FINISH_CHUNK]):
+                    logger.warning("%d ended executions are left to the sweep", len(ended) - start + len(self._take()))
+                    break
+
+    def _take(self) -> list[int]:
+        """All that is there; waits a little for the first."""
+        ended: list[int] = []
+        with suppress(Empty):
+            ended += self._ended.get(timeout=0.5)
+            while True:
+                ended += self._ended.get_nowait()
+        return ended
+
+    def _send(self, ids: list[int]) -> bool:
+        try:
+            self._app.send_task(FINISH_TASK, [ids], queue=FINISH_QUEUE, retry=False)
+        except Exception as error:  # whatever the broker's client raises
+            logger.warning("Celery cannot be told what ended: %s", error)
+            return False
+        return True

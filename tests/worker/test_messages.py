@@ -1,0 +1,157 @@
+"""Mesos' JSON as a real 1.11 master sent it, and what we send back."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import zlib
+from typing import Any
+
+import pytest
+
+from scale_core.domain.execution import ExecutionSpec, Outcome, StatusData
+from scale_core.domain.job import Resources
+from scale_core.domain.scheduling import Offer
+from scale_core.domain.task import TaskState
+from scale_worker.mesos import messages
+from scale_worker.mesos.messages import ExecutorConfig, Purse
+
+OFFER: dict[str, Any] = {
+    "id": {"value": "O1"},
+    "framework_id": {"value": "F"},
+    "agent_id": {"value": "S0"},
+    "hostname": "alpha",
+    "url": {"scheme": "http", "address": {"hostname": "alpha", "ip": "10.0.0.1", "port": 5052}, "path": "/slave(1)"},
+    "resources": [
+        {"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": 31000, "end": 32000}]}, "role": "*"},
+        {"name": "cpus", "type": "SCALAR", "scalar": {"value": 3.5}, "role": "*"},
+        {"name": "mem", "type": "SCALAR", "scalar": {"value": 1000.0}, "role": "*"},
+        {"name": "disk", "type": "SCALAR", "scalar": {"value": 500.0}, "role": "*"},
+    ],
+    "executor_ids": [{"value": "ex-a"}],
+    "attributes": [
+        {"name": "rack", "type": "TEXT", "text": {"value": "r7"}},
+        {"name": "level", "type": "SCALAR", "scalar": {"value": 2.0}},
+    ],
+}
+STATUS: dict[str, Any] = {
+    "task_id": {"value": "t"},
+    "state": "TASK_LOST",
+    "reason": "REASON_RECONCILIATION",
+    "source": "SOURCE_MASTER",
+    "message": "Reconciliation: Task is unknown",
+    "timestamp": 1795310311.3,
+}
+EXECUTOR = ExecutorConfig("cd /opt/scale && exec run", Resources(0.1, 64), {"SCALE_LOG_LEVEL": "INFO"})
+
+
+def with_resources(*entries: dict[str, Any]) -> Offer:
+    return messages.parse_offer({**OFFER, "resources": list(entries)})
+
+
+def scalar(name: str, value: float, **more: Any) -> dict[str, Any]:
+    return {"name": name, "type": "SCALAR", "scalar": {"value": value}, **more}
+
+
+def pack(value: Any) -> str:
+    return base64.b64encode(zlib.compress(json.dumps(value).encode())).decode()
+
+
+DEEP = base64.b64encode(zlib.compress(b'{"outcome":' + b"[" * 100_000 + b"]" * 100_000 + b"}")).decode()
+
+
+def test_an_offer() -> None:
+    offer = messages.parse_offer(OFFER)
+    assert (offer.id, offer.agent_id, offer.hostname, offer.port) == ("O1", "S0", "alpha", 5052)
+    assert offer.resources == Resources(3.5, 1000, 500)
+    assert offer.executor_ids == {"ex-a"}
+    assert offer.attributes == {"rack": "r7", "level": "2.0"}
+
+
+def test_an_offer_without_the_optional_parts() -> None:
+    offer = messages.parse_offer({"id": {"value": "O"}, "agent_id": {"value": "S"}})
+    assert (offer.hostname, offer.port, offer.resources) == ("S", 5051, Resources())
+
+
+@pytest.mark.parametrize(
+    "special", [{"revocable": {}}, {"disk": {"source": {"type": "MOUNT"}}}, {"shared": {}}, {"provider_id": {}}]
+)
+def test_special_resources_do_not_count(special: dict[str, Any]) -> None:
+    assert with_resources(scalar("cpus", 1), scalar("cpus", 2, **special)).resources.cpus == 1
+
+
+def test_an_update_of_the_master_wants_no_acknowledgement() -> None:
+    update = messages.parse_update(STATUS).decode()
+    assert (update.task_id, update.state, update.reason) == ("t", TaskState.LOST, "REASON_RECONCILIATION")
+    assert (update.uuid, update.agent_id, update.is_terminal) == ("", "", True)
+
+
+def test_a_state_of_a_later_mesos_is_unknown() -> None:
+    assert messages.parse_update({**STATUS, "state": "TASK_DREAMING"}).update.state is TaskState.UNKNOWN
+
+
+def test_the_report_of_our_executor_arrives_whole() -> None:
+    outcome = Outcome("t", 7, True, stdout="ä\0")
+    data = StatusData(directory="/sandbox", outcome=outcome).encode()
+    update = messages.parse_update({**STATUS, "state": "TASK_FINISHED", "data": data}).decode()
+    assert update.directory == "/sandbox"
+    assert Outcome.from_json(json.dumps(update.outcome)) == outcome
+
+
+@pytest.mark.parametrize("data", ["!", "aGVsbG8=", pack([1]), pack({"outcome": 5}), pack("x"), DEEP])
+def test_data_of_strangers_is_left_out(data: str) -> None:
+    update = messages.parse_update({**STATUS, "data": data}).decode()
+    assert update.outcome is None
+    assert update.message.startswith(STATUS["message"] + " (")
+
+
+def test_what_json_allows_but_postgresql_does_not_is_mended() -> None:
+    said = messages.read_status_data(pack({"outcome": {"used": {"cpu_s": math.nan}, "message": "\ud800"}}))
+    assert said["outcome"] == {"used": {"cpu_s": None}, "message": "?"}
+
+
+def test_the_list_of_agents() -> None:
+    slave = {"id": "S0", "hostname": "a", "port": 5051, "active": True, "resources": {"cpus": 4.0, "mem": 8, "disk": 1}}
+    gone = {**slave, "id": "S1", "active": False}
+    (agent,) = messages.parse_agents({"slaves": [slave, gone]}).agents
+    assert (agent.agent_id, agent.total, agent.used) == ("S0", Resources(4, 8, 1), Resources())
+
+
+def test_the_executor_has_one_id_for_one_configuration() -> None:
+    same = ExecutorConfig(EXECUTOR.command, EXECUTOR.resources, dict(EXECUTOR.environment))
+    others = [
+        ExecutorConfig("other", EXECUTOR.resources, EXECUTOR.environment),
+        ExecutorConfig(EXECUTOR.command, Resources(0.2, 64), EXECUTOR.environment),
+        ExecutorConfig(EXECUTOR.command, EXECUTOR.resources, {}),
+    ]
+    assert same.id == EXECUTOR.id
+    assert len({EXECUTOR.id, *(other.id for other in others)}) == 4
+    info = messages.build_executor_info(EXECUTOR, "F")
+    assert info == messages.build_executor_info(same, "F")
+    assert (info["type"], info["command"]["shell"]) == ("CUSTOM", True)
+    assert info["command"]["environment"]["variables"] == [{"name": "SCALE_LOG_LEVEL", "value": "INFO"}]
+
+
+def test_a_task_carries_its_specification() -> None:
+    spec = ExecutionSpec("scale.7.ab", 7, 1, "thumb", "1.0", command="x $(y)")
+    task = messages.build_task_info(spec, "S0", {"executor_id": {"value": "e"}}, [scalar("cpus", 1)])
+    assert (task["task_id"], task["agent_id"]) == ({"value": "scale.7.ab"}, {"value": "S0"})
+    assert ExecutionSpec.from_json(base64.b64decode(task["data"])) == spec
+
+
+def test_resources_are_cut_from_what_was_offered() -> None:
+    purse = Purse([messages.parse_offer(OFFER)])
+    assert purse.take(Resources(1.5, 100, 0)) == [scalar("cpus", 1.5, role="*"), scalar("mem", 100, role="*")]
+    assert purse.take(Resources(5, 0, 0)) == [scalar("cpus", 2.0, role="*")]
+
+
+def test_reserved_resources_are_spent_first_but_not_on_the_executor() -> None:
+    reserved = {"role": "scale", "reservation": {"principal": "p"}}
+    purse = Purse([with_resources(scalar("cpus", 1, role="*"), scalar("cpus", 2, **reserved))])
+    purse.spare(Resources(0.5, 0))
+    assert purse.take(Resources(2.25)) == [scalar("cpus", 2, **reserved), scalar("cpus", 0.25, role="*")]
+
+
+def test_a_task_that_needs_nothing_still_asks_for_something() -> None:
+    assert Purse([messages.parse_offer(OFFER)]).take(Resources()) == [scalar("cpus", 0.001, role="*")]
