@@ -147,6 +147,11 @@ class Broker:
         with _sentences("read", file_path):
             return _open_regular(path)
 
+    def measure(self, file_path: str) -> Stored:
+        """Size and SHA-256 of a file."""
+        with self.open(file_path) as file, _sentences("read", file_path):
+            return Stored(*_measure(file))
+
     def fetch(self, file_path: str, link: Path) -> None:
         """Make a workspace file available at a local path: a symlink, as the workspace is a file system."""
         path = self.locate(file_path)

@@ -37,6 +37,9 @@ class Settings:
     executor_mem: float = 64.0
     devcluster_port: int = 5050
     devcluster_agent_port: int = 5051
+    node_allow_privileged: bool = False
+    docker_network: str = "none"
+    docker_pull_timeout_s: float = 1800.0
     devcluster_cpus: float = 0.0  # 0: what the machine has
     devcluster_mem: float = 0.0
     devcluster_disk: float = 0.0
@@ -75,6 +78,9 @@ class Settings:
             executor_mem=_number(env, "SCALE_EXECUTOR_MEM", cls.executor_mem, float),
             devcluster_port=_number(env, "SCALE_DEVCLUSTER_PORT", cls.devcluster_port, int),
             devcluster_agent_port=_number(env, "SCALE_DEVCLUSTER_AGENT_PORT", cls.devcluster_agent_port, int),
+            node_allow_privileged=_switch(env, "SCALE_NODE_ALLOW_PRIVILEGED"),
+            docker_network=env.get("SCALE_DOCKER_NETWORK") or cls.docker_network,
+            docker_pull_timeout_s=_number(env, "SCALE_DOCKER_PULL_TIMEOUT_S", cls.docker_pull_timeout_s, float),
             devcluster_cpus=_number(env, "SCALE_DEVCLUSTER_CPUS", 0.0, float),
             devcluster_mem=_number(env, "SCALE_DEVCLUSTER_MEM", 0.0, float),
             devcluster_disk=_number(env, "SCALE_DEVCLUSTER_DISK", 0.0, float),
@@ -124,6 +130,13 @@ def _number(env: Mapping[str, str], name: str, default: Number, kind: type[Numbe
     if value < 0:
         raise ConfigurationError(f"{name}={text!r} must not be negative")
     return value
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name, "").strip().lower()
+    if text not in ("", "0", "1", "false", "true", "no", "yes"):
+        raise ConfigurationError(f"{name}={text!r} is neither 0 nor 1")
+    return text in ("1", "true", "yes")
 
 
 def _secret(env: Mapping[str, str], name: str) -> str:

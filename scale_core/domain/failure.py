@@ -1,4 +1,4 @@
-"""Why an execution failed: what Mesos or the node said -> a name of the error catalogue, and whether a try is charged."""
+"""Why an execution failed: what Mesos or the node said -> an entry of the error catalogue, and whether it cost a try."""
 
 from __future__ import annotations
 

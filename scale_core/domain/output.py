@@ -9,7 +9,7 @@ _UNSAFE = re.compile(r"[^\w.\-]")
 
 
 def safe_name(text: str) -> str:
-    """`text` as one part of a path: blanks become underscores, other odd characters go, and it is never empty or dots."""
+    """`text` as one part of a path: blanks become underscores, odd characters go; never empty, never only dots."""
     name = _UNSAFE.sub("", "_".join(text.split()))
     return name if name.strip(".") else "_"
 

@@ -248,9 +248,7 @@ class Matcher:
 
     def _could_ever_take(self, place: _Place, entry: QueueEntry) -> bool:
         total = place.state.total
-        return (
-            not place.state.refuses and place.reserved_for is None and (total - self._overhead).holds(entry.needs)
-        )
+        return not place.state.refuses and place.reserved_for is None and (total - self._overhead).holds(entry.needs)
 
     def _shortage(self, place: _Place, entry: QueueEntry) -> tuple[bool, float]:
         """How far the node is from holding the entry; the node that was kept for it before comes first."""

@@ -78,7 +78,7 @@ def current_revisions(session: Session, job_types: Iterable[JobType]) -> dict[in
             JobTypeRevision.revision_num == JobType.revision_num,
         )
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def check_data(session: Session, interface: JobInterface, data: JobData) -> tuple[list[Problem], list[int]]:
@@ -135,7 +135,7 @@ def enqueue(
 def lock_recipes(session: Session, job_ids: Sequence[int]) -> dict[int, int]:
     """Lock the recipes that these jobs belong to, in ascending order; returns job id -> recipe id."""
     rows = session.execute(select(RecipeJob.job_id, RecipeJob.recipe_id).where(RecipeJob.job_id.in_(job_ids)))
-    recipes = dict(rows.tuples().all())
+    recipes = dict(rows.all())
     if recipes:
         ids = set(recipes.values())
         session.execute(select(Recipe.id).where(Recipe.id.in_(ids)).order_by(Recipe.id).with_for_update())

@@ -139,7 +139,7 @@ def _results(
     if not parents:
         return {}
     rows = session.execute(select(Job.id, Job.results).where(Job.id.in_([ids[name] for name in parents])))
-    results = dict(rows.tuples().all())
+    results = dict(rows.all())
     return {
         name: {
             entry["name"]: entry.get("file_ids") or [entry["file_id"]]

@@ -62,7 +62,7 @@ def by_names(session: Session, names: Sequence[str]) -> dict[str, Workspace]:
 def activity(session: Session, ids: Sequence[int]) -> dict[int, bool]:
     """id -> is it active, for those that exist."""
     rows = session.execute(select(Workspace.id, Workspace.is_active).where(Workspace.id.in_(ids)))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _check(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,8 @@ import requests
 
 from scale_core import brokers
 from scale_core.db.session import transaction
-from scale_core.domain.execution import Outcome
 from scale_core.errors import BrokerError
-from scale_core.services import execution, file, scheduling
+from scale_core.services import execution, file, task_status
 from scale_core.services.execution import Elsewhere, Finished
 from scale_core.timestamps import utcnow
 from scale_worker import strike_directory
@@ -78,6 +77,6 @@ def _fetch_outcome(where: Elsewhere) -> None:
         return
     with transaction(sessions()) as session:
         if response.status_code == requests.codes.ok:
-            scheduling.store_outcome(session, where.job_exe_id, Outcome.from_json(response.content), utcnow())
+            task_status.store_outcome(session, where.job_exe_id, response.json())
         elif response.status_code == requests.codes.not_found:
             execution.lose_outcome(session, where.job_exe_id, f"its outcome {where.path} is gone from {where.hostname}")

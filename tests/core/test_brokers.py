@@ -79,6 +79,7 @@ def test_store_and_read(broker: brokers.Broker, root: Path, local: Path) -> None
     assert (root / "a/b/name with blank").stat().st_mode & 0o777 == 0o644
     with broker.open("a/b/name with blank") as file:
         assert file.read() == b"content"
+    assert broker.measure("a/b/name with blank") == stored
     assert broker.store(local, "a/b/name with blank") == stored, "doing it again is harmless"
     assert names(root) == ["a/b/name with blank"]
 

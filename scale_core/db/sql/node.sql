@@ -1,0 +1,31 @@
+-- locate -- rows that the agents may be: by agent id first, else by the name of their host
+SELECT id, hostname, port, agent_id, is_online FROM node
+WHERE agent_id = ANY (CAST(:agent_ids AS text[])) OR hostname = ANY (CAST(:hostnames AS text[]))
+ORDER BY id
+FOR NO KEY UPDATE
+
+-- insert -- another process may register the same agent at the same time; the next look finds its row
+INSERT INTO node (hostname, port, agent_id, attributes, is_online, last_offer)
+SELECT hostname, port, agent_id, CAST(attributes AS jsonb), true, last_offer
+FROM unnest(CAST(:hostnames AS text[]), CAST(:ports AS int[]), CAST(:agent_ids AS text[]), CAST(:attributes AS text[]),
+            CAST(:last_offers AS timestamptz[])) AS u (hostname, port, agent_id, attributes, last_offer)
+ON CONFLICT DO NOTHING
+
+-- update -- the user's own edits of name, pause and activity stay
+UPDATE node n
+SET port = u.port, agent_id = u.agent_id, attributes = CAST(u.attributes AS jsonb), is_online = true,
+    last_offer = coalesce(u.last_offer, n.last_offer), last_modified = clock_timestamp()
+FROM unnest(CAST(:ids AS bigint[]), CAST(:ports AS int[]), CAST(:agent_ids AS text[]), CAST(:attributes AS text[]),
+            CAST(:last_offers AS timestamptz[])) AS u (id, port, agent_id, attributes, last_offer)
+WHERE n.id = u.id
+
+-- totals -- written only where they changed; an agent that the master does not list is offline
+WITH said AS (
+    SELECT * FROM unnest(CAST(:agent_ids AS text[]), CAST(:resources AS text[])) AS u (agent_id, resources)
+)
+UPDATE node n
+SET resources = coalesce(CAST(said.resources AS jsonb), n.resources), is_online = said.agent_id IS NOT NULL,
+    last_modified = clock_timestamp()
+FROM node o LEFT JOIN said ON said.agent_id = o.agent_id
+WHERE n.id = o.id
+  AND (o.is_online <> (said.agent_id IS NOT NULL) OR o.resources <> coalesce(CAST(said.resources AS jsonb), o.resources))

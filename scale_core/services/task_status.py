@@ -1,0 +1,172 @@
+"""What Mesos says about tasks, written down: a batch of updates is a handful of statements, and any of them may come
+late, twice or out of order."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from scale_core.db.job import JobExecution
+from scale_core.db.sql import load
+from scale_core.domain.job import ExecutionStatus
+from scale_core.domain.task import TaskState, TaskUpdate
+from scale_core.services.execution_spec import to_json
+
+SQL = load("queue")
+TIMEOUT_GRACE = timedelta(seconds=30)  # the executor acts first; Mesos is asked to kill only when it did not
+KILLED_STATES = frozenset({TaskState.KILLED, TaskState.FAILED})
+CANCEL_WINDOW = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """`ended`: executions that now wait to be finished. `kill`: tasks that run although nobody wants them any more."""
+
+    ended: tuple[int, ...] = ()
+    kill: tuple[str, ...] = ()
+
+
+def apply_updates(session: Session, updates: Sequence[TaskUpdate], now: datetime) -> Applied:
+    """Note what became of tasks. Commit before acknowledging; acknowledge all of them whatever they meant."""
+    if not updates:
+        return Applied()
+    known = {
+        row.task_id: row
+        for row in session.execute(SQL["lock_tasks"], {"task_ids": list({u.task_id for u in updates}), "now": now})
+    }
+    ends = _ends(updates, known)
+    ran = {update.task_id: update.directory for update in updates if update.state is TaskState.RUNNING}
+    _note_running(session, {task_id: known[task_id] for task_id in ran if task_id in known}, ran, ends, now)
+    ended = _note_ended(session, [(known[task_id], update) for task_id, update in ends.items()], ran, now)
+    return Applied(ended, tuple(_unwanted(updates, known)))
+
+
+def store_outcome(session: Session, job_exe_id: int, outcome: Mapping[str, Any]) -> None:
+    """Keep an outcome that was too large for its status update and has been fetched from the node."""
+    document = {**outcome, "stdout": "", "stderr": ""}
+    session.execute(
+        update(JobExecution)
+        .where(JobExecution.id == job_exe_id, JobExecution.outcome.is_(None))
+        .values(outcome=document, outcome_file=None)
+    )
+    _keep_logs(session, [(job_exe_id, dict(outcome))])
+
+
+def running_tasks(session: Session, before: datetime) -> list[tuple[str, str]]:
+    """(task id, agent id) of each task started before then that Mesos should know."""
+    return [(row.task_id, row.agent_id or "") for row in session.execute(SQL["running_tasks"], {"before": before})]
+
+
+def lose_all(session: Session, reason: str, message: str, now: datetime) -> list[int]:
+    """Every task is gone (the master forgot our framework): all running executions wait to be finished as lost."""
+    parameters = {"reason": reason, "message": message, "now": now}
+    return sorted(session.execute(SQL["lose_tasks"], parameters).scalars())
+
+
+def tasks_to_kill(session: Session, now: datetime) -> list[str]:
+    """Tasks of canceled executions, and those that outlived their timeout and the executor's attention."""
+    parameters = {"canceled_after": now - CANCEL_WINDOW, "overdue_before": now - TIMEOUT_GRACE}
+    return list(session.execute(SQL["tasks_to_kill"], parameters).scalars())
+
+
+def _ends(updates: Iterable[TaskUpdate], known: Mapping[str, Any]) -> dict[str, TaskUpdate]:
+    """The update that ends each task still open: the first terminal one, but one that brings an outcome wins."""
+    ends: dict[str, TaskUpdate] = {}
+    for update in updates:
+        row = known.get(update.task_id)
+        if not update.is_terminal or row is None or row.has_ended:
+            continue
+        if update.task_id not in ends or (_brings_outcome(update) and not _brings_outcome(ends[update.task_id])):
+            ends[update.task_id] = update
+    return ends
+
+
+def _brings_outcome(update: TaskUpdate) -> bool:
+    return update.outcome is not None or update.outcome_file is not None
+
+
+def _unwanted(updates: Iterable[TaskUpdate], known: Mapping[str, Any]) -> dict[str, None]:
+    """Live tasks that we do not know, or whose execution went on without them (lost, requeued, canceled)."""
+    unwanted: dict[str, None] = {}
+    for update in updates:
+        row = known.get(update.task_id)
+        if not update.is_terminal and (row is None or row.has_ended or row.status != ExecutionStatus.RUNNING):
+            unwanted[update.task_id] = None
+    return unwanted
+
+
+def _note_running(
+    session: Session, rows: Mapping[str, Any], ran: Mapping[str, str | None], ends: Mapping[str, Any], now: datetime
+) -> None:
+    """What ended in the same batch is written once, by _note_ended."""
+    open_rows = [row for task_id, row in rows.items() if task_id not in ends and not row.has_ended]
+    if open_rows:
+        directories = [_clean(ran[row.task_id]) for row in open_rows]
+        session.execute(
+            SQL["run_tasks"], {"now": now, "ids": [row.id for row in open_rows], "directories": directories}
+        )
+
+
+def _note_ended(
+    session: Session, ends: Sequence[tuple[Any, TaskUpdate]], ran: Mapping[str, str | None], now: datetime
+) -> tuple[int, ...]:
+    if not ends:
+        return ()
+    ends = sorted(ends, key=lambda end: end[0].id)
+    rows = session.execute(
+        SQL["end_tasks"],
+        {
+            "now": now,
+            "ids": [row.id for row, _ in ends],
+            "outcomes": [_outcome(row, update, update.task_id in ran) for row, update in ends],
+            "outcome_files": [_clean(update.outcome_file) for _, update in ends],
+            "directories": [_clean(update.directory or ran.get(update.task_id)) for _, update in ends],
+            "agent_ids": [update.agent_id or None for _, update in ends],
+        },
+    ).all()
+    changed = {row.id for row in rows}
+    _keep_logs(session, [(row.id, update.outcome) for row, update in ends if update.outcome and row.id in changed])
+    return tuple(sorted(row.id for row in rows if row.status == ExecutionStatus.RUNNING))
+
+
+def _outcome(row: Any, update: TaskUpdate, ran: bool) -> str | None:
+    if update.outcome is not None:
+        return to_json({**update.outcome, "stdout": "", "stderr": ""})
+    if update.outcome_file is not None:
+        return None
+    facts = {
+        "state": update.state.value,
+        "reason": update.reason,
+        "source": update.source,
+        "message": update.message,
+        "has_started": row.has_started or ran,
+        "timed_out": bool(row.timed_out) and update.state in KILLED_STATES,
+    }
+    return to_json({"mesos": facts})
+
+
+def _keep_logs(session: Session, outcomes: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    if outcomes:
+        session.execute(
+            SQL["keep_logs"],
+            {
+                "ids": [job_exe_id for job_exe_id, _ in outcomes],
+                "stdouts": [_pack(outcome.get("stdout")) for _, outcome in outcomes],
+                "stderrs": [_pack(outcome.get("stderr")) for _, outcome in outcomes],
+            },
+        )
+
+
+def _pack(text: Any) -> bytes:
+    return zlib.compress(str(text or "").encode("utf-8", "replace"), 6)
+
+
+def _clean(text: str | None) -> str | None:
+    """PostgreSQL stores no NUL characters."""
+    return text.replace("\0", "\ufffd") if text else None

@@ -1,0 +1,258 @@
+"""Job types with an image: one container per execution, through the Docker SDK's lower level to spare API calls."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound
+from docker.types import Mount
+from docker.utils import parse_repository_tag
+from requests.exceptions import RequestException
+
+from scale_core.settings import Settings
+from scale_worker.executor.cancel import Cancellation
+from scale_worker.executor.failures import DOCKER_TASK_LAUNCH, Failed
+from scale_worker.executor.processes import Ended
+
+INPUT_DIRECTORY = "/scale/input_data"
+OUTPUT_DIRECTORY = "/scale/output_data"
+WORKSPACES_DIRECTORY = "/scale/workspace_mounts"
+MIN_MEM = 6.0  # MiB; engines refuse less
+PIDS_LIMIT = 4096
+JOB_UID = 7498  # has no privileges; the documentation's user for algorithms
+CALL_TIMEOUT_S = 120
+_STREAM_CHUNK = 64 * 1024
+# docker-init says so on stderr when the program that it should start does not exist or may not be executed.
+_NOT_STARTED = re.compile(rb"^\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)$", re.MULTILINE)
+
+log = logging.getLogger(__name__)
+
+
+def container_name(task_id: str) -> str:
+    """The name of a task's container, in the few characters that engines allow."""
+    return f"scale-{re.sub('[^a-zA-Z0-9_.-]', '_', task_id)}"
+
+
+@dataclass(frozen=True)
+class Bind:
+    """A path of this machine inside a container."""
+
+    source: str
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True)
+class ContainerJob:
+    """What to run: `command` replaces the image's ENTRYPOINT unless it is empty; cpus are shares, mem is MiB."""
+
+    name: str
+    image: str
+    command: Sequence[str]
+    arguments: Sequence[str]
+    variables: dict[str, str]
+    labels: dict[str, str]
+    binds: Sequence[Bind]
+    cpus: float
+    mem: float
+    privileged: bool
+    stdout: Path
+    stderr: Path
+
+
+class Engine:
+    """The node's Docker Engine. It is looked for when first needed, so a node without one can run plain commands."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._api: Any = None
+
+    def run(self, job: ContainerJob, cancel: Cancellation) -> Ended:
+        """Run a container until it ends or `cancel` ends it; it is removed in any case.
+
+        Raises Failed when it cannot be started: no engine, no image, no such program, privileges not allowed.
+        """
+        if job.privileged and not self._settings.node_allow_privileged:
+            raise Failed(
+                DOCKER_TASK_LAUNCH,
+                "this node runs no privileged containers: set SCALE_NODE_ALLOW_PRIVILEGED=1 for its executor to allow",
+            )
+        api = self.api()
+        try:
+            container = self._create(api, job, cancel)
+            try:
+                return self._run_created(api, container, job, cancel)
+            finally:
+                cancel.detach()
+                self._remove(api, container)
+        except (DockerException, RequestException) as error:
+            raise Failed(DOCKER_TASK_LAUNCH, f"the container of {job.image} failed: {_reason(error)}") from error
+
+    def api(self) -> Any:
+        """The engine's client. Raises Failed when no engine answers."""
+        with self._lock:
+            if self._api is None:
+                try:
+                    self._api = docker.DockerClient.from_env(
+                        version="auto", timeout=CALL_TIMEOUT_S, max_pool_size=256
+                    ).api
+                except (DockerException, RequestException) as error:
+                    raise Failed(DOCKER_TASK_LAUNCH, f"no Docker Engine answers on the node: {error}") from error
+            return self._api
+
+    def _create(self, api: Any, job: ContainerJob, cancel: Cancellation) -> str:
+        for attempt in range(3):
+            try:
+                return str(api.create_container_from_config(self._config(api, job), job.name)["Id"])
+            except ImageNotFound:
+                if attempt:
+                    raise
+                self._pull(job.image, cancel)
+            except APIError as error:
+                if error.status_code != 409 or attempt == 2:
+                    raise
+                self._remove(api, job.name)  # left by an executor that died with this name
+        raise Failed(DOCKER_TASK_LAUNCH, f"the image {job.image} vanished as soon as it was pulled")
+
+    def _config(self, api: Any, job: ContainerJob) -> Any:
+        mem = int(max(job.mem, MIN_MEM) * 1024 * 1024)
+        safe: dict[str, Any] = {}
+        user = None
+        if not job.privileged:
+            user = f"{JOB_UID}:{JOB_UID}" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
+            safe = {"security_opt": ["no-new-privileges"], "cap_drop": ["ALL"]}
+        host = api.create_host_config(
+            network_mode=self._settings.docker_network,
+            # Our own capture writes both streams to files; a log driver would write everything a second time.
+            log_config={"Type": "none"},
+            mem_limit=mem,
+            memswap_limit=mem,
+            # Shares, not a quota: what was scheduled is guaranteed, what is idle may be used.
+            cpu_shares=max(2, int(job.cpus * 1024)),
+            pids_limit=PIDS_LIMIT,
+            init=True,
+            privileged=job.privileged,
+            mounts=[Mount(bind.target, bind.source, type="bind", read_only=bind.read_only) for bind in job.binds],
+            **safe,
+        )
+        return api.create_container_config(
+            job.image,
+            None if job.command else list(job.arguments) or None,
+            entrypoint=[*job.command, *job.arguments] if job.command else None,
+            environment={"HOME": "/tmp", **job.variables},  # noqa: S108 - within the container
+            labels=job.labels,
+            user=user,
+            host_config=host,
+        )
+
+    def _pull(self, image: str, cancel: Cancellation) -> None:
+        """Fetch an image. Raises Failed naming it; Killed when the execution is."""
+        repository, tag = parse_repository_tag(image)
+        deadline = time.monotonic() + self._settings.docker_pull_timeout_s
+        log.info("pulling %s", image)
+        try:
+            for event in self.api().pull(repository, tag or "latest", stream=True, decode=True):
+                cancel.check()
+                if "error" in event:
+                    raise Failed(DOCKER_TASK_LAUNCH, f"the image {image} cannot be pulled: {event['error']}")
+                if time.monotonic() > deadline:
+                    raise Failed(DOCKER_TASK_LAUNCH, f"pulling the image {image} takes too long")
+        except (DockerException, RequestException) as error:
+            reason = f"is not on the node and cannot be pulled: {_reason(error)}"
+            raise Failed(DOCKER_TASK_LAUNCH, f"the image {image} {reason}") from error
+
+    def _run_created(self, api: Any, container: str, job: ContainerJob, cancel: Cancellation) -> Ended:
+        stream = api.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1})
+        try:
+            api._disable_socket_timeout(stream)  # a silent job is no broken connection
+            api.start(container)
+            cancel.attach(lambda force: _signal(api, container, "SIGKILL" if force else "SIGTERM"))
+            with open(job.stdout, "ab", buffering=0) as out, open(job.stderr, "ab", buffering=0) as err:
+                _demultiplex(stream, {1: out, 2: err})
+        finally:
+            stream.close()
+        code = int(api.wait(container, timeout=None)["StatusCode"])
+        note = ""
+        if code in (126, 127):
+            _refuse_unstarted(job)
+        elif code == 137 and api.inspect_container(container)["State"].get("OOMKilled"):
+            note = f"killed because it used more than its {max(job.mem, MIN_MEM):g} MiB of memory"
+        return Ended(code, note=note)
+
+    def remove_orphans(self, labels: dict[str, str], is_mine: Any) -> list[str]:
+        """Remove containers with all these labels for which is_mine(their labels) is true; returns their names."""
+        api = self.api()
+        removed = []
+        wanted = {"label": [f"{name}={value}" for name, value in labels.items()]}
+        for container in api.containers(all=True, filters=wanted):
+            if is_mine(container.get("Labels") or {}):
+                self._remove(api, container["Id"])
+                removed += [name.lstrip("/") for name in container.get("Names") or [container["Id"]]]
+        return removed
+
+    @staticmethod
+    def _remove(api: Any, container: str) -> None:
+        try:
+            api.remove_container(container, force=True, v=True)
+        except (DockerException, RequestException) as error:
+            if getattr(error, "status_code", None) not in (404, 409):  # gone, or going
+                log.warning("container %s could not be removed: %s", container, error)
+
+
+def _signal(api: Any, container: str, name: str) -> None:
+    try:
+        api.kill(container, name)
+    except (DockerException, RequestException) as error:
+        log.debug("container %s was not sent %s: %s", container, name, error)
+
+
+def _demultiplex(stream: Any, files: dict[int, Any]) -> None:
+    """Copy an attached stream to its files until it ends: frames of 8 bytes of head (stream, 0, 0, 0, length)."""
+    while head := _read_exactly(stream, 8):
+        file, left = files.get(head[0]), int.from_bytes(head[4:], "big")
+        while left:
+            data = stream.read(min(left, _STREAM_CHUNK))
+            if not data:
+                return
+            left -= len(data)
+            if file is not None:
+                _write_all(file, data)
+
+
+def _read_exactly(stream: Any, size: int) -> bytes:
+    """`size` bytes, or none when the stream ends before."""
+    data = b""
+    while len(data) < size:
+        more = stream.read(size - len(data))
+        if not more:
+            return b""
+        data += more
+    return data
+
+
+def _write_all(file: Any, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _refuse_unstarted(job: ContainerJob) -> None:
+    with open(job.stderr, "rb") as file:
+        found = _NOT_STARTED.search(file.read(4096))
+    if found:
+        program, reason = (part.decode(errors="replace") for part in found.groups())
+        raise Failed(DOCKER_TASK_LAUNCH, f"the image {job.image} cannot run {program!r}: {reason}")
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "explanation", None) or error)

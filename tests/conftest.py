@@ -1,0 +1,158 @@
+"""A real PostgreSQL with PostGIS, migrated from empty and seeded; a session per test that is rolled back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, event, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from scale_core import seed
+from scale_core.db import Base
+from scale_core.db.session import make_engine, make_sessions, transaction
+from scale_core.settings import CHECKOUT, Settings
+from scale_core.timestamps import utcnow
+from scale_server import postgres, redis
+
+NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need containers are skipped where no engine can run, with the reason; never with CI=true."""
+    reason = os.environ.get("SCALE_TEST_NO_DOCKER", "")
+    if not reason:
+        return
+    if os.environ.get("CI") == "true":
+        raise pytest.UsageError(f"CI=true asks for container tests, but there is no Docker Engine: {reason}")
+    for item in items:
+        if item.get_closest_marker("docker"):
+            item.add_marker(pytest.mark.skip(reason=f"no Docker Engine: {reason}"))
+
+
+@pytest.fixture(scope="session")
+def services_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Home of the PostgreSQL and Redis of this test run."""
+    home = tmp_path_factory.mktemp("services")
+    yield home
+    redis.stop(home)
+    postgres.destroy(home)
+
+
+@pytest.fixture(scope="session")
+def database_url(services_home: Path) -> str:
+    """An embedded PostgreSQL, migrated by alembic from empty and seeded."""
+    url = postgres.start(services_home)
+    migrate(url)
+    return url
+
+
+def migrate(url: str) -> None:
+    os.environ["SCALE_DATABASE_URL"] = url
+    try:
+        command.upgrade(Config(CHECKOUT / "alembic.ini"), "head")
+    finally:
+        del os.environ["SCALE_DATABASE_URL"]
+    engine = make_engine(sqlalchemy_url(url))
+    with transaction(make_sessions(engine)) as session:
+        seed.seed(session, utcnow())
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def broker_url(services_home: Path) -> str:
+    return redis.start(services_home)
+
+
+@pytest.fixture(scope="session")
+def engine(database_url: str) -> Iterator[Engine]:
+    made = make_engine(sqlalchemy_url(database_url), pool_size=10)
+    yield made
+    made.dispose()
+
+
+def sqlalchemy_url(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> Iterator[Callable[[], Session]]:
+    """Sessions of one outer transaction that is rolled back: their commits only end savepoints."""
+    with engine.connect() as connection:
+        outer = connection.begin()
+        yield sessionmaker(connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
+        outer.rollback()
+
+
+@pytest.fixture
+def session(sessions: Callable[[], Session]) -> Iterator[Session]:
+    with sessions() as made:
+        yield made
+
+
+@pytest.fixture
+def committed(engine: Engine) -> Iterator[sessionmaker[Session]]:
+    """Sessions that really commit, for tests of several connections; afterwards every table is as it was seeded."""
+    yield make_sessions(engine)
+    empty(engine)
+
+
+def empty(engine: Engine) -> None:
+    tables = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+    with transaction(make_sessions(engine)) as session:
+        seed.seed(session, utcnow())
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    return Settings.from_environ({"SCALE_HOME": str(tmp_path / "home"), "SCALE_DATABASE_URL": database_url})
+
+
+@pytest.fixture
+def app(settings: Settings, sessions: Callable[[], Session]) -> Flask:
+    from scale_api import create_app
+
+    made = create_app(settings, sessions)
+    made.testing = False  # errors are answered as in production
+    return made
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def count_queries(engine: Engine) -> Callable[[], object]:
+    """`with count_queries() as statements:` collects the SELECTs that are sent meanwhile."""
+
+    @contextmanager
+    def counting() -> Iterator[list[str]]:
+        statements: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            if statement.lstrip().upper().startswith(("SELECT", "WITH")):
+                statements.append(statement)
+
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            yield statements
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+
+    return counting

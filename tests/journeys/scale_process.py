@@ -1,0 +1,191 @@
+"""A whole Scale for tests: `python -m scale_server` in a home of its own, seen through its REST API and its processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import requests
+
+from scale_core.settings import CHECKOUT
+from scale_server import ports
+
+Found = TypeVar("Found")
+PATIENCE_S = 60.0
+
+# what the command line of each process contains
+MARKS = {
+    "api": "gunicorn",
+    "worker": "scale_worker.celery_app worker",
+    "beat": "scale_worker.celery_app beat",
+    "scheduler": "scale_worker.mesos",
+    "devcluster": "scale_worker.devcluster",
+    "executor": "scale_worker.executor",
+}
+
+
+def wait_for(what: str, look: Callable[[], Found], patience_s: float = PATIENCE_S) -> Found:
+    """What `look` finds as soon as it is true; fails after `patience_s` (a bound, not a claim about speed)."""
+    deadline = time.monotonic() + patience_s
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"waited {patience_s:.0f} s for {what}"
+        time.sleep(0.1)
+    return found
+
+
+@dataclass
+class Scale:
+    """A running server. `get`, `post`, `patch` speak JSON with its REST API; a refusal fails the test."""
+
+    home: Path
+    address: str
+    process: subprocess.Popen[bytes]
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self.session.request(method, self.address + path, timeout=30, **options)
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self._json(self.request("GET", path, params=query))
+
+    def post(self, path: str, body: Any) -> Any:
+        return self._json(self.request("POST", path, json=body))
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self._json(self.request("PATCH", path, json=body))
+
+    def results(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get(path, page_size=1000, **query)["results"]
+        return found
+
+    @staticmethod
+    def _json(response: requests.Response) -> Any:
+        assert response.ok, f"{response.request.method} {response.url}: {response.status_code} {response.text[:2000]}"
+        return response.json()
+
+    # ------------------------------------------------------------------------------------------------------ processes
+
+    def pids(self, name: str) -> list[int]:
+        """Processes of that Procfile line (or "executor") that belong to this server."""
+        found = []
+        for process in psutil.process_iter(["cmdline", "environ"]):
+            line = " ".join(process.info["cmdline"] or ())
+            if MARKS[name] in line and (process.info["environ"] or {}).get("SCALE_TEST_HOME") == str(self.home):
+                found.append(process.pid)
+        return sorted(found)
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Signal every process of that name; SIGKILL as a crash would."""
+        pids = self.pids(name)
+        assert pids, f"no {name} runs"
+        for pid in pids:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
+    def log(self, name: str) -> str:
+        return (self.home / "logs" / f"{name}.log").read_text(errors="replace")
+
+    # ----------------------------------------------------------------------------------------------------------- jobs
+
+    def make_workspace(self, name: str) -> tuple[int, Path]:
+        """(id, directory)"""
+        root = self.home / "workspaces" / name
+        root.mkdir(parents=True, exist_ok=True)
+        config = {"version": "1.0", "broker": {"type": "host", "host_path": str(root)}}
+        return self.post("workspaces/", {"name": name, "json_config": config})["id"], root
+
+    def make_job_type(self, name: str, command: str, arguments: str = "", **fields: Any) -> dict[str, Any]:
+        """A small job type; `inputs` and `outputs` are the interface's lists."""
+        interface = {
+            "version": "1.0",
+            "command": command,
+            "command_arguments": arguments,
+            "input_data": fields.pop("inputs", []),
+            "output_data": fields.pop("outputs", []),
+        }
+        small = {"cpus_required": 0.1, "mem_required": 32, "disk_out_const_required": 1}
+        given = {"name": name, "version": "1.0", "interface": interface, **small, **fields}
+        made: dict[str, Any] = self.post("job-types/", given)
+        return made
+
+    def queue(self, job_type: dict[str, Any], **data: Any) -> int:
+        """Queue a job; returns its id."""
+        body = {"job_type_id": job_type["id"], "job_data": {"version": "1.0", **data}}
+        return int(self.post("queue/new-job/", body)["id"])
+
+    def job(self, job_id: int) -> dict[str, Any]:
+        found: dict[str, Any] = self.get(f"jobs/{job_id}/")
+        return found
+
+    def until(self, job_id: int, *statuses: str, patience_s: float = PATIENCE_S) -> dict[str, Any]:
+        """The job, once it has one of the statuses."""
+
+        def look() -> dict[str, Any] | None:
+            job = self.job(job_id)
+            return job if job["status"] in statuses else None
+
+        try:
+            return wait_for(f"job {job_id} to be {' or '.join(statuses)}", look, patience_s)
+        except AssertionError as error:
+            job = self.job(job_id)
+            raise AssertionError(f"{error}; it is {job['status']}: {job['job_exes']}") from None
+
+    def logs(self, job: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = self.get(f"job-executions/{job['job_exes'][0]['id']}/logs/")
+        return found
+
+
+@contextmanager
+def scale(home: Path, **environment: str) -> Iterator[Scale]:
+    """A server of its own until the end of the block; stopped in order, and nothing may be left over."""
+    home.mkdir(parents=True, exist_ok=True)
+    port = ports.free_port()
+    env = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("SCALE_")},
+        "SCALE_HOME": str(home),
+        "SCALE_TEST_HOME": str(home),
+        "SCALE_PORT": str(port),
+        "SCALE_API_WORKERS": "1",
+        **environment,
+    }
+    with (home / "server.out").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scale_server"],
+            cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+    running = Scale(home, f"http://127.0.0.1:{port}/", process)
+    running.session.trust_env = False
+    try:
+        wait_for("Scale to be ready", lambda: _is_ready(running), 120.0)
+        yield running
+    finally:
+        process.terminate()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        left = {name: running.pids(name) for name in MARKS}
+        assert not any(left.values()), f"processes were left behind: {left}"
+    assert process.returncode == 0
+
+
+def _is_ready(running: Scale) -> bool:
+    assert running.process.poll() is None, (running.home / "server.out").read_text()[-3000:]
+    try:
+        status = running.request("GET", "status/")
+    except requests.ConnectionError:
+        return False
+    return status.ok and status.json()["scheduler"]["is_online"] and bool(running.get("nodes/")["count"])

@@ -1,0 +1,201 @@
+"""Executions in real containers."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from scale_core.domain.execution import ExecutionSpec, Input, Outcome
+from scale_worker.executor import orphans
+from scale_worker.executor.cancel import KILLED
+from scale_worker.executor.containers import Engine
+from tests.docker_images import busybox_image
+from tests.worker.executions import Bench, file_output, prop
+from tests.worker.test_executor_execution import wait_for
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path, {"SCALE_DOCKER_PULL_TIMEOUT_S": "20"})
+
+
+@pytest.fixture
+def client() -> Iterator[docker.DockerClient]:
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+def spec(bench: Bench, arguments: str = "", **more: Any) -> ExecutionSpec:
+    task_id = f"{bench.root.name}-{os.getpid()}-{bench.count}"
+    return bench.spec(arguments, **{"task_id": task_id, "docker_image": busybox_image(), **more})
+
+
+def containers_of(client: docker.DockerClient, bench: Bench) -> list[Any]:
+    return [c for c in client.containers.list(all=True) if bench.root.name in c.name]
+
+
+def test_command_with_inputs_and_outputs(bench: Bench, client: docker.DockerClient) -> None:
+    manifest = {"output_data": [{"name": "result", "file": {"path": "/scale/output_data/sub/r.csv"}}]}
+    script = (
+        'id -u; env; cat "$1"; ls "$2"; touch "$1" && echo writable; mkdir sub; cd /scale/output_data; mkdir sub;'
+        f"cp \"$1\" sub/r.csv; echo '{json.dumps(manifest)}' > results_manifest.json; echo err >&2"
+    )
+    inputs = (
+        prop("script", script),
+        Input("one", "file", files=(bench.put("a/it's $(one)"),)),
+        Input("many", "files", files=(bench.put("a/x"), bench.put("b/x"))),
+    )
+    outcome = bench.run(spec(bench, "${script} 0 ${one} ${many}", inputs=inputs, outputs=(file_output(),)))
+    assert (outcome.succeeded, outcome.error, outcome.job.exit_code) == (True, None, 0), outcome
+    lines = outcome.stdout.splitlines()
+    assert lines[0] == str(7498 if os.geteuid() == 0 else os.geteuid())
+    assert "SCALE_OUTPUT_DIR=/scale/output_data" in lines
+    assert lines[-2:] == ["content1_x", "x"]
+    assert "writable" not in outcome.stdout
+    assert outcome.stderr.endswith("err\n")
+    assert bench.stored()["out/7/sub/r.csv"] == b"content"
+    assert sorted(os.listdir(bench.directory)) == ["stderr", "stdout"]
+    assert containers_of(client, bench) == []
+
+
+def test_many_inputs_come_through_their_workspace(bench: Bench) -> None:
+    files = tuple(bench.put(f"a b/{number}", b"%d " % number) for number in range(40))
+    outcome = bench.run(
+        spec(
+            bench,
+            "'cat $0/*; touch /scale/workspace_mounts/raw/x' ${many}",
+            inputs=(Input("many", "files", files=files),),
+        )
+    )
+    assert sorted(map(int, outcome.stdout.split())) == list(range(40))
+    assert outcome.job.exit_code == 1, "the workspace is read-only"
+
+
+def test_an_image_with_its_own_entrypoint(bench: Bench) -> None:
+    outcome = bench.run(spec(bench, "${p} b", command="", inputs=(prop("p", "a $(x)"),)))
+    assert (outcome.succeeded, outcome.stdout) == (True, "entrypoint a $(x) b\n")
+
+
+def test_exit_code(bench: Bench, client: docker.DockerClient) -> None:
+    outcome = bench.run(spec(bench, "'echo out; echo err >&2; exit 3'"))
+    assert (outcome.succeeded, outcome.error, outcome.job.exit_code) == (False, None, 3)
+    assert (outcome.stdout, outcome.stderr) == ("out\n", "err\n")
+    assert containers_of(client, bench) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"command": "/no/such/program"}, "cannot run '/no/such/program'"),
+        ({"docker_image": "localhost:1/no-such-image:9"}, "localhost:1/no-such-image:9"),
+        ({"docker_image": "Not An Image"}, "Not An Image"),
+        ({"docker_privileged": True}, "SCALE_NODE_ALLOW_PRIVILEGED"),
+    ],
+)
+def test_what_cannot_be_started(bench: Bench, client: docker.DockerClient, more: dict[str, Any], words: str) -> None:
+    outcome = bench.run(spec(bench, "x", **more))
+    assert (outcome.succeeded, outcome.error, outcome.job.exit_code) == (False, "docker-task-launch", None)
+    assert words in outcome.message
+    assert containers_of(client, bench) == []
+
+
+def test_a_shell_that_says_127_did_start(bench: Bench) -> None:
+    outcome = bench.run(spec(bench, "no-such-program"))
+    assert (outcome.error, outcome.job.exit_code) == (None, 127)
+
+
+def test_no_engine(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/socket")
+    outcome = bench.run(bench.spec("x", docker_image="any"))
+    assert (outcome.succeeded, outcome.error) == (False, "docker-task-launch")
+    assert "no Docker Engine answers" in outcome.message
+
+
+def test_limits_and_isolation(bench: Bench) -> None:
+    """Limits are read inside, from whichever version of cgroups the machine has."""
+    script = (
+        "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes; cat /proc/net/dev /proc/self/status"
+    )
+    outcome = bench.run(spec(bench, f"'{script}'", mem=32.0))
+    assert str(32 * 1024 * 1024) in outcome.stdout
+    assert "eth0" not in outcome.stdout
+    assert "NoNewPrivs:\t1" in outcome.stdout
+    assert "CapEff:\t0000000000000000" in outcome.stdout
+
+
+def test_out_of_memory(bench: Bench) -> None:
+    outcome = bench.run(spec(bench, "'x=xxxxxxxxxxxxxxxx; while true; do x=$x$x; done'", mem=8.0))
+    assert (outcome.succeeded, outcome.job.exit_code) == (False, 137)
+    assert "more than its 8 MiB" in outcome.message
+
+
+def test_timeout(bench: Bench, client: docker.DockerClient) -> None:
+    outcome = bench.run(spec(bench, "'echo begun; sleep 60'", timeout_s=1))
+    assert (outcome.succeeded, outcome.error, outcome.stdout) == (False, "timeout", "begun\n")
+    assert containers_of(client, bench) == []
+
+
+def test_kill(bench: Bench, client: docker.DockerClient) -> None:
+    cancel, outcomes = bench.cancellation(), list[Outcome]()
+    stubborn = spec(bench, "'trap \"\" TERM; echo begun; sleep 60; sleep 60'")
+    thread = threading.Thread(target=lambda: outcomes.append(bench.run(stubborn, cancel)))
+    thread.start()
+    wait_for(bench.root / "execution-1" / "stdout")
+    cancel.request(KILLED)
+    thread.join(timeout=20)
+    assert (outcomes[0].succeeded, outcomes[0].stdout) == (False, "begun\n")
+    assert containers_of(client, bench) == []
+
+
+def test_large_logs_of_both_streams_are_whole(bench: Bench) -> None:
+    script = "'cat /bin/busybox /bin/busybox; cat /bin/busybox >&2'"
+    bench.run(spec(bench, script))
+    content = Path("/bin/busybox").read_bytes()
+    assert (bench.directory / "stdout").read_bytes() == content * 2
+    assert (bench.directory / "stderr").read_bytes() == content
+
+
+def test_container_left_by_a_dead_executor_does_not_block(bench: Bench, client: docker.DockerClient) -> None:
+    again = spec(bench, "'echo ran'")
+    client.containers.create(busybox_image(), name=f"scale-{again.task_id}")
+    assert bench.run(again).stdout == "ran\n"
+
+
+def test_only_containers_without_a_living_executor_are_removed(bench: Bench, client: docker.DockerClient) -> None:
+    framework = f"{bench.root.name}-{os.getpid()}"
+    mine = {
+        "scale.framework": framework,
+        "scale.executor": "e",
+        "scale.node": "n",
+        orphans.OWNER_LABEL: orphans.owner(),
+    }
+    dead = f"{os.uname().nodename}:1:5"
+    wanted = {
+        "mine": (mine, True),
+        "dead": ({**mine, orphans.OWNER_LABEL: dead}, False),
+        "dead elsewhere": ({**mine, orphans.OWNER_LABEL: "other-host:1:5", "scale.node": "other"}, True),
+        "former of this node": ({**mine, orphans.OWNER_LABEL: "other-host:1:5"}, False),
+        "foreign": ({**mine, "scale.framework": "other", orphans.OWNER_LABEL: dead}, True),
+    }
+    made = {name: client.containers.create(busybox_image(), labels=labels).id for name, (labels, _) in wanted.items()}
+    try:
+        assert len(orphans.remove_stale_containers(Engine(bench.settings), mine)) == 2
+        left = {container.id for container in client.containers.list(all=True)}
+        assert {name: made[name] in left for name in made} == {name: stays for name, (_, stays) in wanted.items()}
+    finally:
+        for container in client.containers.list(all=True, filters={"status": "created"}):
+            if container.id in made.values():
+                container.remove(force=True)
+
+
+def test_task_ids_become_names(bench: Bench) -> None:
+    assert bench.run(replace(spec(bench, "true"), task_id="scale/7 ü:1")).job.exit_code == 0
