@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from scale_core.errors import Invalid
 
 INT32 = validate.Range(-(2**31), 2**31 - 1)
 BIGINT = validate.Range(-(2**63), 2**63 - 1)
+_DIGITS = re.compile(r"-?[0-9]{1,30}")
 _FLAGS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
@@ -74,6 +76,8 @@ class Int(fields.Integer):
         super().__init__(strict=True, validate=[limits, *kwargs.pop("validate", [])], **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if isinstance(value, str) and _DIGITS.fullmatch(value):
+            return int(value)
         if isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return super()._deserialize(value, attr, data, **kwargs)

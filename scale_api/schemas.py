@@ -258,12 +258,15 @@ class RunningExecution(ExecutionBase):
 
 
 class JobAnswer(Answer):
+    """`reason` says in one line why the job is in its status."""
+
     id = fields.Integer()
     job_type = fields.Nested(JobTypeBase)
     job_type_rev = fields.Nested(JobTypeRevisionBase)
     event = fields.Nested(EventBase)
     error = fields.Nested(ErrorAnswer, allow_none=True)
     status = fields.String()
+    reason = fields.String(allow_none=True)
     priority = fields.Integer()
     num_exes = fields.Integer()
     timeout = fields.Integer()

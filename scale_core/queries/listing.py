@@ -81,7 +81,7 @@ class Order:
 
     def apply(self, query: Query, terms: Iterable[str]) -> Query:
         """Order the query; the id comes last, so that pages never overlap. Raises Invalid for an unknown field."""
-        joined: list[Any] = []
+        joined: set[str] = set()
         clauses = []
         for term in tuple(terms) or self.default:
             name = term.removeprefix("-").replace(".", "__")
@@ -91,9 +91,9 @@ class Order:
                 )
             column, path = self._fields[name]
             for relationship in path:
-                if relationship not in joined:
+                if str(relationship) not in joined:
                     query = query.join(relationship, isouter=True)
-                    joined.append(relationship)
+                    joined.add(str(relationship))
             clauses.append(column.desc() if term.startswith("-") else column)
         return query.order_by(*clauses, self._id)
 

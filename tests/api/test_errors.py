@@ -1,0 +1,212 @@
+"""Whatever a client does wrong has an answer that says so, and none of it is a 500."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from scale_api import create_app, errors
+from scale_core import errors as scale_errors
+from scale_core.db.session import make_engine, make_sessions
+from scale_core.settings import Settings
+from tests.api.world import World
+
+DETAILS = [
+    "/errors/{}/",
+    "/workspaces/{}/",
+    "/job-types/{}/",
+    "/recipe-types/{}/",
+    "/recipes/{}/",
+    "/jobs/{}/",
+    "/job-executions/{}/",
+    "/job-executions/{}/logs/",
+    "/ingests/{}/",
+    "/strikes/{}/",
+    "/sources/{}/",
+    "/products/{}/",
+    "/files/{}/",
+    "/files/{}/content/",
+    "/nodes/{}/",
+]
+POSTS = [
+    "/errors/",
+    "/workspaces/",
+    "/workspaces/validation/",
+    "/job-types/",
+    "/job-types/validation/",
+    "/recipe-types/",
+    "/recipe-types/validation/",
+    "/strikes/",
+    "/strikes/validation/",
+    "/strike/create/",
+    "/queue/new-job/",
+    "/queue/new-recipe/",
+]
+
+
+@pytest.mark.parametrize("path", DETAILS)
+@pytest.mark.parametrize("key", ["0", "123456789", "9223372036854775807", "9223372036854775808", "9" * 400, "-1", "x"])
+def test_unknown_objects(client: FlaskClient, path: str, key: str) -> None:
+    response = client.get(path.format(key))
+    assert response.status_code == 404
+    if path == "/nodes/{}/" and key.isdigit() and len(key) < 19 + (key == "9223372036854775807"):
+        assert response.mimetype == "text/plain"
+    else:
+        assert set(response.json) == {"detail"}
+
+
+def test_unknown_routes(client: FlaskClient) -> None:
+    response = client.get("/nothing/here/")
+    assert (response.status_code, response.json) == (404, {"detail": "Not found."})
+    assert client.get("/v3/nothing/").status_code == 404
+    assert client.get("/v3jobs/").status_code == 404
+
+
+def test_methods(client: FlaskClient) -> None:
+    response = client.delete("/jobs/")
+    assert response.status_code == 405
+    assert "GET" in response.headers["Allow"]
+    assert set(response.json) == {"detail"}
+    assert client.head("/jobs/").status_code == client.options("/jobs/").status_code == 200
+
+
+def test_problem_documents(client: FlaskClient) -> None:
+    response = client.get("/jobs/?page=x", headers={"Accept": "application/problem+json"})
+    assert (response.status_code, response.content_type) == (400, "application/problem+json")
+    assert response.json["title"] == "Bad Request"
+    assert response.json["problems"][0]["path"] == "page"
+    assert client.get("/jobs/1/", headers={"Accept": "application/problem+json"}).json["status"] == 404
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"", "application/json", 400),
+        (b"[]", "application/json", 400),
+        (b"null", "application/json", 400),
+        (b'"text"', "application/json", 400),
+        (b"{}", "application/json", 400),
+        (b"\xff\xfe", "application/json", 400),
+        (b'{"name": NaN}', "application/json", 400),
+        (b'{"name": "\\ud800"}', "application/json", 400),
+        (b'{"name": "a\\u0000b"}', "application/json", 400),
+        (b'{"a\\u0000b": 1}', "application/json", 400),
+        (b'{"a":' * 100 + b"1" + b"}" * 100, "application/json", 400),
+        (b"[" * 200_000, "application/json", 400),
+        (b"name=x", "application/x-www-form-urlencoded", 415),
+        (b"{}", "text/plain", 415),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_bad_bodies(client: FlaskClient, path: str, body: bytes, content_type: str, status: int) -> None:
+    response = client.post(path, data=body, content_type=content_type)
+    assert response.status_code == status, response.text
+    assert response.json["detail"]
+
+
+@pytest.mark.parametrize("value", [None, 5, 1.5, True, "text", [], [{}], {"x": [1]}, "", "x" * 100_000, 10**18, -1])
+@pytest.mark.parametrize("path", POSTS)
+def test_wrong_types(client: FlaskClient, world: World, path: str, value: object) -> None:
+    """Each field of each body in turn holds something that it should not."""
+    whole = {
+        "name": "n", "version": "1", "title": "t", "description": "d", "category": "DATA", "is_active": True,
+        "base_url": "http://x", "json_config": {"version": "1.0", "broker": {"type": "host", "host_path": "/x"}},
+        "interface": {"version": "1.0", "command": "c", "command_arguments": "", "input_data": [], "output_data": []},
+        "error_mapping": {}, "trigger_rule": None, "timeout": 1, "priority": 1, "cpus_required": 1.0,
+        "max_scheduled": 1, "definition": {"version": "1.0", "input_data": [], "jobs": []},
+        "configuration": {"version": "1.0", "mount": "host:/x", "transfer_suffix": "_", "files_to_ingest": []},
+        "job_type_id": world.job_type.id, "job_data": {}, "recipe_type_id": world.recipe_type.id, "recipe_data": {},
+    }  # fmt: skip
+    for field in whole:
+        response = client.post(path, json={**whole, field: value})
+        assert response.status_code < 500, (field, value, response.text)
+
+
+def test_unexpected_content_length(app: Flask) -> None:
+    app.config["MAX_CONTENT_LENGTH"] = 10
+    assert app.test_client().post("/errors/", json={"name": "x" * 100}).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/ingests/a%00b/", "/jobs/?status=%00", "/jobs/?%00=1", "/sources/%00/"])
+def test_nul_in_urls(client: FlaskClient, path: str) -> None:
+    assert client.get(path).status_code == 400
+
+
+def test_slashes(client: FlaskClient) -> None:
+    response = client.get("/v3/jobs?page=1")
+    assert (response.status_code, response.headers["Location"]) == (301, "http://localhost/v3/jobs/?page=1")
+    response = client.post("/errors", json={})
+    assert response.status_code == 308  # unlike 301 this keeps method and body
+    followed = client.post("/errors", json={}, follow_redirects=True)
+    assert (followed.status_code, followed.json["problems"][0]["path"]) == (400, "name")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (scale_errors.NotFound(), 404),
+        (scale_errors.Invalid("no"), 400),
+        (scale_errors.Conflict("no"), 409),
+        (scale_errors.IllegalTransition("job", [1], "A", "B"), 409),
+        (scale_errors.BrokerError("no"), 503),
+        (scale_errors.ConfigurationError("no"), 500),
+        (RuntimeError("secret"), 500),
+    ],
+)
+def test_statuses(app: Flask, error: Exception, status: int) -> None:
+    def fail() -> None:
+        raise error
+
+    app.add_url_rule("/fail/", view_func=fail)
+    response = app.test_client().get("/fail/")
+    assert response.status_code == status
+    assert "secret" not in response.text
+    assert ("Retry-After" in response.headers) is (status == 503)
+
+
+def test_every_error_has_a_status() -> None:
+    kinds = set(scale_errors.ScaleError.__subclasses__())
+    assert kinds - set(errors.STATUS) == {scale_errors.ConfigurationError, errors.UnsupportedMediaType}
+
+
+def test_without_database(settings: Settings) -> None:
+    """Nobody listens on port 1: what PostgreSQL's absence looks like."""
+    engine = make_engine("postgresql+psycopg2://postgres@127.0.0.1:1/none")
+    client = create_app(settings, make_sessions(engine)).test_client()
+    response = client.get("/jobs/")
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert (
+        client.post(
+            "/errors/", json=dict.fromkeys(("name", "title", "description"), "x") | {"category": "DATA"}
+        ).status_code
+        == 503
+    )
+    assert client.get("/version/").status_code == 200
+
+
+def test_request_ids(client: FlaskClient) -> None:
+    assert client.get("/version/", headers={"X-Request-Id": "abc-1"}).headers["X-Request-Id"] == "abc-1"
+    assert len(client.get("/version/", headers={"X-Request-Id": "a b"}).headers["X-Request-Id"]) == 32
+
+
+def test_the_read_session_ends_with_the_request(app: Flask, sessions: Callable[[], Session]) -> None:
+    opened: list[Session] = []
+
+    def remember() -> Session:
+        opened.append(sessions())
+        return opened[-1]
+
+    app.extensions["scale_sessions"] = remember
+    client = app.test_client()
+    client.get("/version/")
+    assert opened == []
+    client.get("/jobs/")
+    assert len(opened) == 1
+    assert not opened[0].in_transaction()
