@@ -45,6 +45,10 @@ def configure(process: str, level: str = "INFO") -> None:
                 "kazoo": {"level": "WARNING"},
                 "urllib3": {"level": "WARNING"},
                 "docker": {"level": "WARNING"},
+                # one line a second for each task that beat sends and a worker runs says nothing
+                "celery.beat": {"level": "WARNING"},
+                "celery.worker.strategy": {"level": "WARNING"},
+                "celery.app.trace": {"level": "WARNING"},
             },
         }
     )

@@ -35,9 +35,6 @@ class Settings:
     executor_command: str = ""
     executor_cpus: float = 0.1
     executor_mem: float = 64.0
-    node_allow_privileged: bool = False
-    docker_network: str = "none"
-    docker_pull_timeout_s: float = 1800.0
     devcluster_port: int = 5050
     devcluster_agent_port: int = 5051
     node_allow_privileged: bool = False
@@ -79,9 +76,6 @@ class Settings:
             executor_command=env.get("SCALE_EXECUTOR_COMMAND") or default_executor,
             executor_cpus=_number(env, "SCALE_EXECUTOR_CPUS", cls.executor_cpus, float),
             executor_mem=_number(env, "SCALE_EXECUTOR_MEM", cls.executor_mem, float),
-            node_allow_privileged=_switch(env, "SCALE_NODE_ALLOW_PRIVILEGED"),
-            docker_network=env.get("SCALE_DOCKER_NETWORK") or cls.docker_network,
-            docker_pull_timeout_s=_number(env, "SCALE_DOCKER_PULL_TIMEOUT_S", cls.docker_pull_timeout_s, float),
             devcluster_port=_number(env, "SCALE_DEVCLUSTER_PORT", cls.devcluster_port, int),
             devcluster_agent_port=_number(env, "SCALE_DEVCLUSTER_AGENT_PORT", cls.devcluster_agent_port, int),
             node_allow_privileged=_switch(env, "SCALE_NODE_ALLOW_PRIVILEGED"),

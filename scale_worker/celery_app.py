@@ -6,6 +6,7 @@ schedule find again what a lost message would have started.
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from functools import cache
 from typing import Any
@@ -104,7 +105,8 @@ def _forget_parents_connections(**_: Any) -> None:
 
 @setup_logging.connect
 def _configure_logs(**_: Any) -> None:
-    logs.configure("worker", settings().log_level)
+    process = next((name for name in ("beat", "flower") if name in sys.argv), "worker")
+    logs.configure(process, settings().log_level)
 
 
 _bound: dict[str, Any] = {}
