@@ -229,7 +229,7 @@ def build_task_info(spec: ExecutionSpec, agent_id: str, executor: Message, resou
         "agent_id": {"value": agent_id},
         "resources": list(resources),
         "executor": executor,
-        "data": base64.b64encode(spec.to_json().encode()).decode(),
+        "data": base64.b64encode(orjson.dumps(spec)).decode(),
     }
 
 
