@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from scale_worker.executor.failures import Killed
 
@@ -34,14 +33,16 @@ class Alarm:
 
 
 class Watchdog:
-    """Makes calls after a delay: one sleeping thread for all executions, and a few more for calls that take time."""
+    """Makes calls after a delay: one sleeping thread for all executions.
+
+    Each call gets a thread of its own: stopping a container may hang with its engine, and must hold up no other stop.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._heap: list[tuple[float, int, Alarm]] = []
         self._numbers = itertools.count()
         self._compact_at = _COMPACT_AT
-        self._workers = ThreadPoolExecutor(8, thread_name_prefix="stop")
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
 
     def after(self, delay_s: float, call: Callable[[], None]) -> Alarm:
@@ -68,7 +69,7 @@ class Watchdog:
                     self._changed.wait(self._heap[0][0] - time.monotonic() if self._heap else None)
                 call = heapq.heappop(self._heap)[2].call
             if call is not None:
-                self._workers.submit(_logged, call)
+                threading.Thread(target=_logged, args=[call], name="stop", daemon=True).start()
 
 
 def _logged(call: Callable[[], None]) -> None:

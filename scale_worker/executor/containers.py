@@ -30,6 +30,8 @@ MIN_MEM = 6.0  # MiB; engines refuse less
 PIDS_LIMIT = 4096
 JOB_UID = 7498  # has no privileges; the documentation's user for algorithms
 CALL_TIMEOUT_S = 120
+# Engines gain nothing from more at a time, and 64 at once have been seen to lock one up (20.10).
+STARTS_AT_ONCE = 8
 _STREAM_CHUNK = 64 * 1024
 # docker-init says so on stderr when the program that it should start does not exist or may not be executed.
 _NOT_STARTED = re.compile(rb"^\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)$", re.MULTILINE)
@@ -76,6 +78,7 @@ class Engine:
         self._settings = settings
         self._lock = threading.Lock()
         self._api: Any = None
+        self._starting = threading.BoundedSemaphore(STARTS_AT_ONCE)
 
     def run(self, job: ContainerJob, cancel: Cancellation) -> Ended:
         """Run a container until it ends or `cancel` ends it; it is removed in any case.
@@ -91,7 +94,9 @@ class Engine:
         try:
             container = self._create(api, job, cancel)
             try:
-                return self._run_created(api, container, job, cancel)
+                stream = self._start(api, container, cancel)
+                cancel.attach(lambda force: _signal(api, container, "SIGKILL" if force else "SIGTERM"))
+                return self._follow(api, container, stream, job)
             finally:
                 cancel.detach()
                 self._remove(api, container)
@@ -171,16 +176,26 @@ class Engine:
             reason = f"is not on the node and cannot be pulled: {_reason(error)}"
             raise Failed(DOCKER_TASK_LAUNCH, f"the image {image} {reason}") from error
 
-    def _run_created(self, api: Any, container: str, job: ContainerJob, cancel: Cancellation) -> Ended:
-        stream = api.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1})
-        try:
-            api._disable_socket_timeout(stream)  # a silent job is no broken connection
-            api.start(container)
-            cancel.attach(lambda force: _signal(api, container, "SIGKILL" if force else "SIGTERM"))
-            with open(job.stdout, "ab", buffering=0) as out, open(job.stderr, "ab", buffering=0) as err:
-                _demultiplex(stream, {1: out, 2: err})
-        finally:
-            stream.close()
+    def _start(self, api: Any, container: str, cancel: Cancellation) -> Any:
+        """Start a container with its output attached from the first byte on."""
+        with self._starting:
+            cancel.check()
+            stream = api.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1})
+            try:
+                api._disable_socket_timeout(stream)  # a silent job is no broken connection
+                api.start(container)
+            except BaseException:
+                stream.close()
+                raise
+            return stream
+
+    def _follow(self, api: Any, container: str, stream: Any, job: ContainerJob) -> Ended:
+        with (
+            stream,
+            open(job.stdout, "ab", buffering=0) as out,
+            open(job.stderr, "ab", buffering=0) as err,
+        ):
+            _demultiplex(stream, {1: out, 2: err})
         code = int(api.wait(container, timeout=None)["StatusCode"])
         note = ""
         if code in (126, 127):

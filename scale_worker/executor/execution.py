@@ -143,9 +143,10 @@ def _run(
     variables = {
         "SCALE_JOB_ID": str(spec.job_id),
         "SCALE_JOB_EXE_ID": str(spec.job_exe_id),
-        "SCALE_INPUT_DIR": places.seen_input,
         "SCALE_OUTPUT_DIR": places.seen_output,
     }
+    if places.input.exists():
+        variables["SCALE_INPUT_DIR"] = places.seen_input
     if not spec.docker_image:
         try:
             return processes.run(

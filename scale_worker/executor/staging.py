@@ -60,8 +60,7 @@ class Places:
     def create(self) -> None:
         """Make the directories and empty logs."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        for path in (self.input, self.output):
-            path.mkdir(exist_ok=True)
+        self.output.mkdir(exist_ok=True)
         if self.in_container:
             self.output.chmod(_OUTPUT_MODE)
         for path in (self.stdout, self.stderr):
@@ -72,6 +71,8 @@ class Places:
         for path in (self.input, self.output):
             try:
                 path.rmdir()  # nearly always enough, and much cheaper
+            except FileNotFoundError:
+                continue
             except OSError:
                 shutil.rmtree(path, ignore_errors=True)
 
@@ -122,6 +123,8 @@ def stage_inputs(spec: ExecutionSpec, places: Places, workspaces: Workspaces) ->
     """Make every input file available, as links or bind mounts. Raises Failed."""
     staged = Staged({"job_output_dir": places.seen_output})
     file_inputs = [given for given in spec.inputs if given.type != "property"]
+    if file_inputs:
+        places.input.mkdir(exist_ok=True)
     bind_files = sum(len(given.files) for given in file_inputs) <= _MAX_FILE_BINDS
     for given in spec.inputs:
         if given.type == "property":

@@ -59,6 +59,7 @@ def test_command_with_inputs_and_outputs(bench: Bench, client: docker.DockerClie
     lines = outcome.stdout.splitlines()
     assert lines[0] == str(7498 if os.geteuid() == 0 else os.geteuid())
     assert "SCALE_OUTPUT_DIR=/scale/output_data" in lines
+    assert "SCALE_INPUT_DIR=/scale/input_data" in lines
     assert lines[-2:] == ["content1_x", "x"]
     assert "writable" not in outcome.stdout
     assert outcome.stderr.endswith("err\n")

@@ -61,7 +61,6 @@ def test_environment_arguments_and_logs(bench: Bench) -> None:
     assert "SCALE_JOB_ID=5" in lines
     assert "SCALE_JOB_EXE_ID=7" in lines
     assert f"SCALE_OUTPUT_DIR={bench.directory}/output" in lines
-    assert f"SCALE_INPUT_DIR={bench.directory}/input" in lines
     assert not [line for line in lines if line.startswith("PYTEST")], "the environment is a clean one"
     assert lines[-1] == "1 2 -x q"
     assert outcome.stderr == "err\n"
