@@ -1,4 +1,4 @@
-"""A whole Scale for tests: `python -m scale_server` in a home of its own, seen through its REST API and its processes."""
+"""A whole Scale for tests: `python -m scale_server` in a home of its own, its REST API and its processes."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from tests.journeys.scale_process import Scale, wait_for
 # Names that some program along the way would take for something else, if it got the chance.
 ODD_NAMES = (
     "two words.txt",
-    "it's \"quoted\".txt",
+    'it\'s "quoted".txt',
     "$(touch x).txt",
     "`touch x`; rm -rf *.txt",
     "line\nbreak.txt",
