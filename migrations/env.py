@@ -1,4 +1,4 @@
-"""Runs the migrations. A lock that cannot be had soon is given up rather than letting the whole system queue behind it."""
+"""Runs the migrations. A lock that cannot be had soon is given up, or the whole system would queue behind it."""
 
 from __future__ import annotations
 

@@ -53,6 +53,12 @@ ERRORS: tuple[tuple[str, str, ErrorCategory, str], ...] = (
         ALGORITHM,
         "The job ended well but did not produce an output that its interface requires.",
     ),
+    (
+        "missing-workspace",
+        "Missing Workspace",
+        SYSTEM,
+        "A workspace of the job cannot be reached from the node.",
+    ),
     ("missing-file", "Missing File", DATA, "An input file is not where the catalogue says it is."),
     ("invalid-job-data", "Invalid Job Data", DATA, "The data that the job was to run on do not fit its interface."),
 )

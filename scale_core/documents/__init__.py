@@ -5,11 +5,11 @@ REST, import/export and the node executor share them. Every `parse` raises Inval
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
+from scale_core.documents.problems import problems_of
 from scale_core.domain.job_interface import NAME
 from scale_core.errors import Invalid, Problem
 
@@ -23,25 +23,8 @@ def load(schema: Schema, raw: object, path: str = "") -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = schema.load(raw)
     except ValidationError as error:
-        raise Invalid(problems=list(problems_of(error.messages, path))) from None
+        raise Invalid(problems=problems_of(error.messages, path)) from None
     return loaded
-
-
-def problems_of(messages: Any, path: str = "") -> Iterator[Problem]:
-    """Flatten marshmallow's nested messages: a key is a field, an integer an index."""
-    if isinstance(messages, dict):
-        for key, value in messages.items():
-            if key == "_schema":
-                yield from problems_of(value, path)
-            elif isinstance(key, int):
-                yield from problems_of(value, f"{path}[{key}]")
-            else:
-                yield from problems_of(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(messages, list):
-        for message in messages:
-            yield from problems_of(message, path)
-    else:
-        yield Problem(path, str(messages))
 
 
 def name_field(**options: Any) -> fields.String:

@@ -68,6 +68,10 @@ def check_move(job_id: int, start: JobStatus, finish: JobStatus) -> None:
         raise IllegalTransition("job", [job_id], start, finish)
 
 
+# an execution that the cluster lost costs no try, but a job that takes its nodes down each time must end
+MAX_LOST = 20
+
+
 def may_retry(category: ErrorCategory, tries: int, max_tries: int, is_long_running: bool) -> bool:
     """Whether a failed job goes back to the queue by itself.
 

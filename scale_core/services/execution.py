@@ -187,10 +187,10 @@ def _fail(session: Session, execution: JobExecution, owner: Job, failed: Failure
     ended = _ended(execution, now)
     execution.status, execution.ended = ExecutionStatus.FAILED, ended
     execution.error_id, execution.message = cause.id, failed.message
-    if failed.lost:
-        owner.num_lost += 1
+    is_free = failed.lost and owner.num_lost < rules.MAX_LOST
+    owner.num_lost += is_free
     tries = owner.num_exes - owner.num_lost
-    again = failed.lost or rules.may_retry(
+    again = is_free or rules.may_retry(
         ErrorCategory(cause.category), tries, owner.max_tries, owner.job_type.is_long_running
     )
     logger.log(

@@ -185,17 +185,16 @@ class Engine:
                 api._disable_socket_timeout(stream)  # a silent job is no broken connection
                 api.start(container)
             except BaseException:
-                stream.close()
+                _close(stream)
                 raise
             return stream
 
     def _follow(self, api: Any, container: str, stream: Any, job: ContainerJob) -> Ended:
-        with (
-            stream,
-            open(job.stdout, "ab", buffering=0) as out,
-            open(job.stderr, "ab", buffering=0) as err,
-        ):
-            _demultiplex(stream, {1: out, 2: err})
+        try:
+            with open(job.stdout, "ab", buffering=0) as out, open(job.stderr, "ab", buffering=0) as err:
+                _demultiplex(stream, {1: out, 2: err})
+        finally:
+            _close(stream)
         code = int(api.wait(container, timeout=None)["StatusCode"])
         note = ""
         if code in (126, 127):
@@ -229,6 +228,15 @@ def _signal(api: Any, container: str, name: str) -> None:
         api.kill(container, name)
     except (DockerException, RequestException) as error:
         log.debug("container %s was not sent %s: %s", container, name, error)
+
+
+def _close(stream: Any) -> None:
+    """Close an attached stream and its socket, which the SDK keeps open as long as any part of the answer lives."""
+    response = getattr(stream, "_response", None)
+    connection = getattr(getattr(response, "raw", None), "_connection", None)
+    for part in (response, connection, stream):
+        if part is not None:
+            part.close()
 
 
 def _demultiplex(stream: Any, files: dict[int, Any]) -> None:

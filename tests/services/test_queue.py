@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from scale_core.db.file import FileAncestryLink, ScaleFile
-from scale_core.db.job import Job, JobExecution
+from scale_core.db.job import Error, Job, JobExecution
 from scale_core.db.queue import Queue
 from scale_core.db.recipe import Recipe, RecipeJob
-from scale_core.domain.job import ExecutionStatus, JobStatus
+from scale_core.domain.job import MAX_LOST, ExecutionStatus, JobStatus
 from scale_core.errors import IllegalTransition, Invalid, NotFound
 from scale_core.services import execution, job_type, queue, recipe_type
+from scale_core.settings import CHECKOUT
 from tests import factories as make
 from tests.conftest import NOW
 
@@ -256,3 +259,30 @@ def test_a_circle_in_a_recipe_is_named(session: Session) -> None:
     document = make.definition(make.place("a", no_op, ["b"]), make.place("b", no_op, ["a"]))
     with pytest.raises(Invalid, match=r"circular dependency: (a -> b -> a|b -> a -> b)"):
         recipe_type.validate(session, {"name": "x", "version": "1", "definition": document}, NOW)
+
+
+def test_a_job_that_is_lost_again_and_again_ends_after_all(session: Session) -> None:
+    job = make.make_job(session, make.make_no_op_type(session, max_tries=1))
+    for _ in range(MAX_LOST + 1):
+        assert job.status is JobStatus.QUEUED
+        lost = make.end(session, make.run(session, job))
+        lost.outcome = {"mesos": {"state": "TASK_FAILED", "reason": "REASON_EXECUTOR_TERMINATED", "has_started": True}}
+        session.flush()
+        execution.finish(session, [lost.id], NOW)
+        session.expire_all()
+    assert (job.status, job.error.name) == (JobStatus.FAILED, "mesos-lost")
+
+
+def test_every_error_that_scale_itself_reports_is_in_the_catalogue(session: Session) -> None:
+    """By the names in the source of the executor and of the rules: a name that is missing would become "unknown"."""
+    named = set()
+    for path in (*CHECKOUT.glob("scale_worker/executor/*.py"), CHECKOUT / "scale_core/domain/failure.py"):
+        named |= set(
+            re.findall(
+                r'"((?:[a-z]+-)*(?:launch|lost|io|manifest|output|file|workspace|timeout|nfs|unknown))"',
+                path.read_text(),
+            )
+        )
+    catalogue = set(session.scalars(select(Error.name)))
+    assert {"task-launch", "mesos-lost", "invalid-results-manifest"} <= named
+    assert {name for name in named if "-" in name} <= catalogue
