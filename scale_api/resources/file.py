@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flask import Response, current_app, request
@@ -18,9 +18,11 @@ from scale_api.fields import Answer, Flag, Time, texts
 from scale_api.query import Listing, ListQuery, envelope, page_of
 from scale_api.schemas import FileAnswer, ProductAnswer, SourceAnswer
 from scale_core.brokers import broker_for
-from scale_core.db.file import ScaleFile
 from scale_core.errors import NotFound
 from scale_core.queries import file as queries
+
+if TYPE_CHECKING:
+    from scale_core.db.file import ScaleFile
 
 blp = Blueprint("file", __name__, description="Files that Scale tracks, and the sources that it ingested")
 

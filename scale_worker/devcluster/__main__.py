@@ -59,23 +59,24 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--agent-port", type=int, help="of the agent (default: the one after --port)")
     parser.add_argument("--work-dir", type=Path, required=True, help="for sandboxes and state")
     parser.add_argument("--hostname", default=socket.gethostname(), help="of the agent in offers")
-    parser.add_argument("--cpus", type=float, default=os.cpu_count() or 1)
-    parser.add_argument("--mem", type=float, help="MiB (default: three quarters of the machine's)")
-    parser.add_argument("--disk", type=float, help="MiB (default: what is free where the work directory is)")
+    parser.add_argument("--cpus", type=float, default=0.0, help="0: as many as the machine has")
+    parser.add_argument("--mem", type=float, default=0.0, help="MiB; 0: three quarters of the machine's")
+    parser.add_argument("--disk", type=float, default=0.0, help="MiB; 0: what is free where the work directory is")
     parser.add_argument("--allocation-interval", type=float, default=0.1, help="seconds between rounds of offers")
     parser.add_argument("--update-retry", type=float, default=10.0, help="seconds until an update is first repeated")
     given = parser.parse_args(arguments)
     work_dir = given.work_dir.resolve()
     work_dir.mkdir(parents=True, exist_ok=True)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    mem = given.mem if given.mem is not None else float(memory * 3 // 4 // MIB)
-    disk = given.disk if given.disk is not None else float(shutil.disk_usage(work_dir).free // MIB)
+    cpus = given.cpus or float(os.cpu_count() or 1)
+    mem = given.mem or float(memory * 3 // 4 // MIB)
+    disk = given.disk or float(shutil.disk_usage(work_dir).free // MIB)
     return Options(
         port=given.port,
         agent_port=given.agent_port or given.port + 1,
         work_dir=work_dir,
         hostname=given.hostname,
-        total=Resources.of(given.cpus, mem, disk, PORTS),
+        total=Resources.of(cpus, mem, disk, PORTS),
         allocation_interval_s=given.allocation_interval,
         retry_s=given.update_retry,
     )
