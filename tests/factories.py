@@ -19,7 +19,7 @@ from scale_core.db.queue import Queue
 from scale_core.db.recipe import Recipe, RecipeType
 from scale_core.domain.execution import Outcome, Phase, StoredFile
 from scale_core.domain.job import ExecutionStatus, JobStatus
-from scale_core.services import ingest, job_type, queue, recipe_type, workspace
+from scale_core.services import job_type, queue, recipe_type, strike, workspace
 from tests.conftest import NOW
 
 _numbers = itertools.count(1)
@@ -185,4 +185,4 @@ def strike_configuration(store: Workspace, mount: str = "localhost:/incoming", *
 
 def make_strike(session: Session, store: Workspace, mount: str = "localhost:/incoming", **rule: Any) -> Strike:
     fields = {"name": unique("strike"), "configuration": strike_configuration(store, mount, **rule)}
-    return ingest.create_strike(session, fields, NOW)
+    return strike.create(session, fields, NOW)

@@ -18,7 +18,7 @@ from scale_api.schemas import JobInExecution, Reference, SourceAnswer, Warnings
 from scale_core.brokers import resolve_mount
 from scale_core.errors import BrokerError, Invalid, Problem
 from scale_core.queries import ingest as queries
-from scale_core.services import ingest as services
+from scale_core.services import strike
 from scale_core.timestamps import utcnow
 
 blp = Blueprint("ingest", __name__, description="Strike processes and the files that they ingest")
@@ -157,7 +157,7 @@ class StrikeValidation(MethodView):
     def post(self, body: dict[str, Any]) -> Any:
         """Validate Strike"""
         _require_directory(body["configuration"])
-        return {"warnings": services.validate_strike(session(), body)}
+        return {"warnings": strike.validate(session(), body)}
 
 
 @blp.route("/strikes/<id:strike_id>/")
@@ -174,14 +174,14 @@ class StrikeDetails(MethodView):
         if "configuration" in body:
             _require_directory(body["configuration"])
         with transaction() as writing:
-            services.edit_strike(writing, strike_id, body, utcnow())
+            strike.edit(writing, strike_id, body, utcnow())
         return queries.get_strike(session(), strike_id)
 
 
 def _create(body: dict[str, Any]) -> int:
     _require_directory(body["configuration"])
     with transaction() as writing:
-        return services.create_strike(writing, body, utcnow()).id
+        return strike.create(writing, body, utcnow()).id
 
 
 def _require_directory(configuration: Mapping[str, Any]) -> None:

@@ -1,28 +1,26 @@
-"""Strikes and ingests: from a name in a directory to a catalogued source file."""
+"""Ingests: from a name in a Strike's directory to a catalogued source file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from scale_core.db.file import ScaleFile, Workspace
-from scale_core.db.ingest import Ingest, Strike
-from scale_core.db.job import Job, JobExecution, JobType
+from scale_core.db.file import ScaleFile
+from scale_core.db.ingest import Ingest
 from scale_core.db.trigger import RuleType
 from scale_core.documents import strike_configuration
 from scale_core.domain.execution import IngestOutcome
 from scale_core.domain.ingest import INGEST_MOVES, OPEN_STATUSES, IngestStatus, StrikeConfig
-from scale_core.domain.job import ExecutionStatus, JobStatus
 from scale_core.domain.media_type import guess
-from scale_core.errors import Conflict, Invalid, Problem, Warning_
-from scale_core.services import assign, event, file, get, job, require, trigger, workspace
+from scale_core.errors import Conflict
+from scale_core.services import event, file, job, trigger, workspace
 
-STRIKE_TYPE, INGEST_TYPE = "scale-strike", "scale-ingest"
+INGEST_TYPE = "scale-ingest"
 
 
 @dataclass(frozen=True)
@@ -52,62 +50,6 @@ class ScanResult:
     queued: int = 0
 
 
-@dataclass(frozen=True)
-class ActiveStrike:
-    id: int
-    configuration: Mapping[str, Any] = field(default_factory=dict)
-    open_names: frozenset[str] = frozenset()  # files in transfer: gone means ERRORED
-
-
-def create_strike(session: Session, fields: Mapping[str, Any], now: datetime) -> Strike:
-    """A new Strike and its job (Create Strike Process). Scanning begins within a second. Raises Invalid, Conflict."""
-    configuration = _check_strike(session, fields)
-    if session.scalar(select(Strike.id).where(Strike.name == fields["name"])):
-        raise Conflict(f"There is already a Strike called {fields['name']!r}; choose another name")
-    strike = Strike(name=fields["name"], configuration=configuration, description="", created=now)
-    _describe(strike, fields)
-    session.add(strike)
-    session.flush()
-    event_id = event.record(session, "STRIKE_CREATED", now, description={"version": "1.0", "strike_id": strike.id})
-    assert event_id is not None
-    strike.job_id = _start_strike_job(session, strike.id, event_id, now)
-    session.flush()
-    return strike
-
-
-def edit_strike(session: Session, strike_id: int, fields: Mapping[str, Any], now: datetime) -> Strike:
-    """Change title, description or configuration; in force with the next scan. Raises Invalid, NotFound."""
-    strike = get(session, Strike, strike_id, "Strike", lock=True)
-    if "configuration" in fields:
-        strike.configuration = _check_strike(session, {**fields, "name": strike.name})
-    _describe(strike, fields)
-    session.flush()
-    return strike
-
-
-def validate_strike(session: Session, fields: Mapping[str, Any]) -> list[Warning_]:
-    """What create would refuse raises Invalid; another mount under an existing name is a warning."""
-    configuration = _check_strike(session, fields)
-    existing = session.scalar(select(Strike).where(Strike.name == fields["name"]))
-    if existing and existing.configuration["mount"] != configuration["mount"]:
-        return [Warning_("mount_change", "The mount changes: files in transfer in the old directory will be missed")]
-    return []
-
-
-def active_strikes(session: Session, now: datetime) -> list[ActiveStrike]:
-    """The Strikes that are to be scanned; their jobs become RUNNING, if they waited."""
-    rows = session.execute(
-        select(Strike.id, Strike.configuration, Strike.job_id, Job.status)
-        .join(Job, Job.id == Strike.job_id)
-        .where(Job.status.in_((JobStatus.QUEUED, JobStatus.RUNNING)))
-        .order_by(Strike.id)
-    ).all()
-    starting = [row.job_id for row in rows if row.status is JobStatus.QUEUED]
-    if starting:
-        _run_strike_jobs(session, starting, now)
-    return [ActiveStrike(row.id, row.configuration) for row in rows]
-
-
 def names_in_transfer(session: Session, strike_id: int) -> frozenset[str]:
     rows = session.scalars(
         select(Ingest.file_name).where(
@@ -116,21 +58,6 @@ def names_in_transfer(session: Session, strike_id: int) -> frozenset[str]:
         )
     )
     return frozenset(rows)
-
-
-def record_scan(session: Session, strike_id: int, error: str | None, now: datetime) -> None:
-    """When the Strike was last looked at, and what was wrong with its directory."""
-    session.execute(
-        update(Strike)
-        .where(Strike.id == strike_id)
-        .values(last_scan=now, last_error=error, last_modified=Strike.last_modified)
-    )
-    session.execute(
-        update(Job)
-        .where(Job.id == select(Strike.job_id).where(Strike.id == strike_id).scalar_subquery())
-        .where(Job.reason.is_distinct_from(error))
-        .values(reason=error)
-    )
 
 
 def record_listing(
@@ -332,7 +259,7 @@ def _avoid_taken_paths(session: Session, ingests: Sequence[Ingest]) -> None:
 def _queue_ingests(session: Session, mount: str, ingests: Sequence[Ingest], now: datetime) -> int:
     if not ingests:
         return 0
-    ingest_type = _system_type(session, INGEST_TYPE)
+    ingest_type = job.system_type(session, INGEST_TYPE)
     requests = []
     for ingest in ingests:
         event_id = event.record(
@@ -371,56 +298,3 @@ def _mark_vanished(session: Session, strike_id: int, names: frozenset[str]) -> N
             .values(status=IngestStatus.ERRORED, reason="the file vanished while it was being transferred")
             .execution_options(synchronize_session=False)
         )
-
-
-def _check_strike(session: Session, fields: Mapping[str, Any]) -> dict[str, Any]:
-    require(fields, "name", "configuration")
-    configuration = strike_configuration.normalize(fields["configuration"])
-    names = [rule["workspace_name"] for rule in configuration["files_to_ingest"]]
-    stores: dict[str, Workspace] = workspace.by_names(session, names)
-    problems = []
-    for index, name in enumerate(names):
-        path = f"configuration.files_to_ingest[{index}].workspace_name"
-        if name not in stores:
-            problems.append(Problem(path, f"there is no workspace called {name!r}"))
-        elif not stores[name].is_active:
-            problems.append(Problem(path, f"the workspace {name!r} is archived"))
-    if problems:
-        raise Invalid(problems=problems)
-    return configuration
-
-
-def _describe(strike: Strike, fields: Mapping[str, Any]) -> None:
-    given = {name: value for name, value in fields.items() if value is not None or name == "title"}
-    assign(strike, given, ("title", "description"))
-
-
-def _start_strike_job(session: Session, strike_id: int, event_id: int, now: datetime) -> int:
-    (job_id,) = job.create(session, [_system_type(session, STRIKE_TYPE)], event_id, now)
-    data = {
-        "version": "1.0",
-        "input_data": [{"name": "Strike ID", "value": str(strike_id)}],
-        "output_data": [],
-    }
-    job.enqueue(session, [job.QueueRequest(job_id, data, 0.0, 0.0)], now)
-    return job_id
-
-
-def _run_strike_jobs(session: Session, job_ids: Sequence[int], now: datetime) -> None:
-    session.execute(
-        update(JobExecution)
-        .where(JobExecution.job_id.in_(job_ids), JobExecution.status == ExecutionStatus.QUEUED)
-        .values(status=ExecutionStatus.RUNNING, started=now, job_started=now)
-    )
-    session.execute(
-        update(Job)
-        .where(Job.id.in_(job_ids), Job.status == JobStatus.QUEUED)
-        .values(status=JobStatus.RUNNING, started=now, last_status_change=now)
-    )
-
-
-def _system_type(session: Session, name: str) -> JobType:
-    found = session.scalar(select(JobType).where(JobType.name == name, JobType.is_system))
-    if found is None:
-        raise Invalid(f"The system job type {name} is missing; run python -m scale_core.seed")
-    return found

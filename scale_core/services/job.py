@@ -204,3 +204,11 @@ def cancel(session: Session, job_id: int, now: datetime) -> Job:
     session.flush()
     session.expire(job)
     return job
+
+
+def system_type(session: Session, name: str) -> JobType:
+    """A job type of Scale's own. Raises Invalid when it was never seeded."""
+    found = session.scalar(select(JobType).where(JobType.name == name, JobType.is_system))
+    if found is None:
+        raise Invalid(f"The system job type {name} is missing; run python -m scale_core.seed")
+    return found

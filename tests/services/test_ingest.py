@@ -18,6 +18,7 @@ from scale_core.domain.ingest import INGEST_MOVES, IngestStatus
 from scale_core.domain.job import JobStatus
 from scale_core.errors import Conflict, Invalid
 from scale_core.services import execution, ingest, queue
+from scale_core.services import strike as strikes
 from scale_core.services.ingest import Listed, ScanResult
 from tests import factories as make
 from tests.conftest import NOW
@@ -63,13 +64,13 @@ def test_a_strike_has_a_job_that_waits_for_no_node(session: Session, strike: Str
     job = session.get_one(Job, strike.job_id)
     assert job.status is JobStatus.QUEUED
     assert session.scalars(select(Queue).where(Queue.job_id == job.id)).all() == []
-    assert [each.id for each in ingest.active_strikes(session, NOW)] == [strike.id]
+    assert [each.id for each in strikes.active(session, NOW)] == [strike.id]
     session.expire_all()
     assert (job.status, job.job_exes[0].status, job.started) == (JobStatus.RUNNING, "RUNNING", NOW)
     queue.cancel(session, job.id, NOW)
-    assert ingest.active_strikes(session, NOW) == []
+    assert strikes.active(session, NOW) == []
     queue.requeue(session, [job.id], None, NOW)
-    assert [each.id for each in ingest.active_strikes(session, NOW)] == [strike.id]
+    assert [each.id for each in strikes.active(session, NOW)] == [strike.id]
 
 
 def test_a_file_grows_and_is_queued_when_its_suffix_goes(session: Session, strike: Strike) -> None:
@@ -190,7 +191,7 @@ def test_a_failed_ingest_says_why_and_can_be_tried_again(session: Session, strik
 def test_strike_configurations_are_checked_field_by_field(session: Session, change: dict, message: str) -> None:
     configuration = make.strike_configuration(make.make_workspace(session)) | change
     with pytest.raises(Invalid) as caught:
-        ingest.create_strike(session, {"name": "s", "configuration": configuration}, NOW)
+        strikes.create(session, {"name": "s", "configuration": configuration}, NOW)
     assert message in str(caught.value)
 
 
@@ -206,7 +207,7 @@ def test_strike_configurations_are_checked_field_by_field(session: Session, chan
 def test_strike_rules_are_checked_field_by_field(session: Session, rule: dict, message: str) -> None:
     configuration = make.strike_configuration(make.make_workspace(session), **rule)
     with pytest.raises(Invalid) as caught:
-        ingest.create_strike(session, {"name": "s", "configuration": configuration}, NOW)
+        strikes.create(session, {"name": "s", "configuration": configuration}, NOW)
     assert message in str(caught.value)
 
 
@@ -214,7 +215,7 @@ def test_a_second_strike_of_the_same_name_is_a_conflict(session: Session) -> Non
     store = make.make_workspace(session)
     first = make.make_strike(session, store)
     with pytest.raises(Conflict, match="already a Strike called"):
-        ingest.create_strike(session, {"name": first.name, "configuration": first.configuration}, NOW)
+        strikes.create(session, {"name": first.name, "configuration": first.configuration}, NOW)
 
 
 @pytest.mark.parametrize("start", list(IngestStatus))
