@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, event, text
 from sqlalchemy.orm import Session, sessionmaker
 
+from scale_api import create_app
 from scale_core import seed
 from scale_core.db import Base
 from scale_core.db.session import make_engine, make_sessions, transaction
@@ -123,18 +124,29 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
     return Settings.from_environ({"SCALE_HOME": str(tmp_path / "home"), "SCALE_DATABASE_URL": database_url})
 
 
+@pytest.fixture(scope="session")
+def shared_app(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Flask:
+    """Made once, because making it takes longer than most tests; `client` gives it the sessions of each test."""
+    home = tmp_path_factory.mktemp("api")
+    return _make_app(Settings.from_environ({"SCALE_HOME": str(home), "SCALE_DATABASE_URL": database_url}))
+
+
 @pytest.fixture
 def app(settings: Settings, sessions: Callable[[], Session]) -> Flask:
-    from scale_api import create_app
+    """An application of the test's own, to be changed as it likes."""
+    return _make_app(settings, sessions)
 
+
+@pytest.fixture
+def client(shared_app: Flask, sessions: Callable[[], Session]) -> FlaskClient:
+    shared_app.extensions["scale_sessions"] = sessions
+    return shared_app.test_client()
+
+
+def _make_app(settings: Settings, sessions: Callable[[], Session] | None = None) -> Flask:
     made = create_app(settings, sessions)
     made.testing = False  # errors are answered as in production
     return made
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
 
 
 @pytest.fixture

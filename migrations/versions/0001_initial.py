@@ -292,6 +292,7 @@ def upgrade() -> None:
     sa.Column('status', sa.Enum('PENDING', 'BLOCKED', 'QUEUED', 'RUNNING', 'FAILED', 'COMPLETED', 'CANCELED', name='status', native_enum=False, create_constraint=True, length=20), nullable=False),
     sa.Column('data', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
     sa.Column('results', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+    sa.Column('reason', sa.Text(), nullable=True),
     sa.Column('priority', sa.Integer(), nullable=False),
     sa.Column('timeout', sa.Integer(), nullable=False),
     sa.Column('max_tries', sa.Integer(), nullable=False),

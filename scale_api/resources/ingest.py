@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import Any
 
-from flask import url_for
+from flask import current_app, url_for
 from flask.views import MethodView
 from marshmallow import fields
 
@@ -13,6 +15,8 @@ from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Time, ids, required_text, text, texts
 from scale_api.query import Listing, ListQuery, envelope, page_of
 from scale_api.schemas import JobInExecution, Reference, SourceAnswer, Warnings
+from scale_core.brokers import resolve_mount
+from scale_core.errors import BrokerError, Invalid, Problem
 from scale_core.queries import ingest as queries
 from scale_core.services import ingest as services
 from scale_core.timestamps import utcnow
@@ -152,6 +156,7 @@ class StrikeValidation(MethodView):
     @blp.response(200, Warnings)
     def post(self, body: dict[str, Any]) -> Any:
         """Validate Strike"""
+        _require_directory(body["configuration"])
         return {"warnings": services.validate_strike(session(), body)}
 
 
@@ -166,11 +171,28 @@ class StrikeDetails(MethodView):
     @blp.response(200, StrikeDetailsAnswer)
     def patch(self, body: dict[str, Any], strike_id: int) -> Any:
         """Edit Strike"""
+        if "configuration" in body:
+            _require_directory(body["configuration"])
         with transaction() as writing:
             services.edit_strike(writing, strike_id, body, utcnow())
         return queries.get_strike(session(), strike_id)
 
 
 def _create(body: dict[str, Any]) -> int:
+    _require_directory(body["configuration"])
     with transaction() as writing:
         return services.create_strike(writing, body, utcnow()).id
+
+
+def _require_directory(configuration: Mapping[str, Any]) -> None:
+    """Refuse a directory that this machine does not have: a mistyped path would be watched in vain. Raises Invalid."""
+    mount = configuration.get("mount")
+    if not isinstance(mount, str):
+        return  # the service names all that is wrong with the document
+    try:
+        directory = resolve_mount(mount, current_app.extensions["scale_settings"].mounts)
+    except BrokerError as error:
+        raise Invalid(problems=[Problem("configuration.mount", str(error))]) from error
+    if not os.path.isdir(directory):
+        problem = f"the directory {directory} does not exist on this machine; make it or mount it first"
+        raise Invalid(problems=[Problem("configuration.mount", problem)])

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, joinedload
 from scale_core import timestamps
 from scale_core.db.job import Job, JobExecution
 from scale_core.db.node import Node
+from scale_core.db.sql import load
 from scale_core.db.trigger import RuleType
 from scale_core.documents import job_interface
 from scale_core.domain import failure
@@ -28,10 +29,14 @@ from scale_core.domain.job import ErrorCategory, ExecutionStatus, JobStatus
 from scale_core.domain.job_interface import JobInterface
 from scale_core.errors import Invalid
 from scale_core.services import error, file, ingest, job, recipe, trigger
+from scale_core.services.execution_spec import to_json
 from scale_core.services.file import Move
 from scale_core.services.ingest import StoredIngest
 
 logger = logging.getLogger(__name__)
+
+SQL = load("execution")
+_PRODUCED = ("files", "parse_results", "ingests")  # parts of an outcome that change more than the execution and its job
 
 
 @dataclass(frozen=True)
@@ -94,59 +99,118 @@ def lose_outcome(session: Session, job_exe_id: int, reason: str) -> None:
 def finish(session: Session, ids: Sequence[int], now: datetime) -> Finished:
     """Finish executions whose task has ended (DESIGN: journey 2). Those that somebody else is finishing are left out.
 
-    An execution that cannot be finished for a reason of its own fails with that reason; it holds up no other.
+    An execution that cannot be finished for a reason of its own fails with that reason; it holds up no other. What has
+    neither failed nor produced anything costs a share of a few statements, however many there are.
     """
     executions = _take(session, ids)
     job_ids = [execution.job_id for execution in executions]
     recipes = job.lock_recipes(session, job_ids)
-    jobs = {each.id: each for each in job.lock(session, job_ids)}
+    statuses = _lock_jobs(session, job_ids)
+    owners = _owners(session, [each.job_id for each in executions if _needs_owner(each.outcome)])
     removable: list[StoredIngest] = []
     moves: list[Move] = []
+    completed: list[_End] = []
+    failed: list[tuple[_End, Failure]] = []
     for execution in executions:
-        owner = jobs[execution.job_id]
-        outcome = execution.outcome or {}
-        _record_phases(execution, outcome)
-        failed = _succeed(session, execution, owner, recipes.get(owner.id), removable, moves, now)
-        if failed is not None:
-            _fail(session, execution, owner, failed, now)
-        execution.outcome = None
-        session.flush()
+        end = _End(execution, _phases(execution.outcome), now)
+        failure_ = _catalogue(session, end, owners, recipes.get(end.job_id), removable, moves, now)
+        if failure_ is None:
+            rules.check_move(end.job_id, statuses[end.job_id], JobStatus.COMPLETED)
+            completed.append(end)
+        else:
+            failed.append((end, failure_))
+    _complete(session, completed, now)
+    for end, failure_ in failed:
+        _fail(session, end, owners[end.job_id], failure_, now)
     recipe.advance(session, list(recipes.values()), now)
     return Finished(tuple(each.id for each in executions), tuple(removable), tuple(moves))
 
 
-def _take(session: Session, ids: Sequence[int]) -> list[JobExecution]:
+class _End:
+    """The end of one execution, as it will be written down."""
+
+    def __init__(self, taken: Any, phases: Mapping[str, Any], now: datetime) -> None:
+        self.id: int = taken.id
+        self.job_id: int = taken.job_id
+        self.outcome: Mapping[str, Any] = taken.outcome
+        self.phases = phases
+        # When the node was done with it; never before it started, whatever the clocks of two machines say.
+        ended = phases.get("post_completed") or phases.get("job_completed") or taken.task_ended or now
+        self.ended: datetime = max(ended, taken.started or ended)
+        self.results: dict[str, Any] = {"version": "1.0", "output_data": []}
+
+    def row(self, status: ExecutionStatus, message: str, error_id: int | None = None) -> dict[str, Any]:
+        """What end_executions wants. Only a completed execution has results."""
+        is_completed = status is ExecutionStatus.COMPLETED
+        return {
+            **self.phases,
+            "id": self.id,
+            "status": status,
+            "ended": self.ended,
+            "error_id": error_id,
+            "message": message,
+            "command_arguments": self.outcome.get("command_arguments") or None,
+            "used": self.outcome.get("used") or {},
+            "results": self.results if is_completed else None,
+            "results_manifest": (self.outcome.get("results_manifest") or {}) if is_completed else None,
+        }
+
+
+def _take(session: Session, ids: Sequence[int]) -> Sequence[Any]:
+    exe = JobExecution
     query = (
-        select(JobExecution)
+        select(exe.id, exe.job_id, exe.started, exe.task_ended, exe.outcome)
         .where(
-            JobExecution.id.in_(ids),
-            JobExecution.status == ExecutionStatus.RUNNING,
-            JobExecution.task_ended.is_not(None),
-            JobExecution.outcome.is_not(None),
+            exe.id.in_(ids),
+            exe.status == ExecutionStatus.RUNNING,
+            exe.task_ended.is_not(None),
+            exe.outcome.is_not(None),
         )
-        .order_by(JobExecution.id)
-        .with_for_update(of=JobExecution, skip_locked=True)
-        .options(joinedload(JobExecution.job).options(joinedload(Job.job_type), joinedload(Job.job_type_rev)))
+        .order_by(exe.id)
+        .with_for_update(skip_locked=True)
     )
-    return list(session.scalars(query))
+    return session.execute(query).all()
 
 
-def _succeed(
+def _lock_jobs(session: Session, job_ids: Sequence[int]) -> dict[int, JobStatus]:
+    rows = session.execute(select(Job.id, Job.status).where(Job.id.in_(job_ids)).order_by(Job.id).with_for_update())
+    return dict(rows.all())
+
+
+def _needs_owner(outcome: Mapping[str, Any]) -> bool:
+    return not outcome.get("succeeded") or any(outcome.get(name) for name in _PRODUCED)
+
+
+def _owners(session: Session, job_ids: Sequence[int]) -> dict[int, Job]:
+    """Locked jobs with their types and revisions, for the executions that need more than a change of status."""
+    if not job_ids:
+        return {}
+    query = (
+        select(Job)
+        .where(Job.id.in_(job_ids))
+        .options(joinedload(Job.job_type), joinedload(Job.job_type_rev))
+        .execution_options(populate_existing=True)
+    )
+    return {owner.id: owner for owner in session.scalars(query)}
+
+
+def _catalogue(
     session: Session,
-    execution: JobExecution,
-    owner: Job,
+    end: _End,
+    owners: Mapping[int, Job],
     recipe_id: int | None,
     removable: list[StoredIngest],
     moves: list[Move],
     now: datetime,
 ) -> Failure | None:
-    """Complete the execution, or say why it has failed."""
-    if not (execution.outcome or {}).get("succeeded"):
-        return failure.classify(execution.outcome or {}, owner.job_type.error_mapping)
-    outcome = Outcome.from_dict(execution.outcome or {})
+    """Catalogue what the execution produced, if anything; or say why it has failed."""
+    if not end.outcome.get("succeeded"):
+        return failure.classify(end.outcome, owners[end.job_id].job_type.error_mapping)
+    if not _needs_owner(end.outcome):
+        return None
     try:
         with session.begin_nested():
-            originals, wanted = _complete(session, execution, owner, outcome, recipe_id, now)
+            originals, wanted = _catalogue_outcome(session, end, owners[end.job_id], recipe_id, now)
     except Invalid as problem:
         return Failure("invalid-results-manifest", lost=False, message=str(problem))
     removable += originals
@@ -154,39 +218,37 @@ def _succeed(
     return None
 
 
-def _complete(
-    session: Session,
-    execution: JobExecution,
-    owner: Job,
-    outcome: Outcome,
-    recipe_id: int | None,
-    now: datetime,
+def _catalogue_outcome(
+    session: Session, end: _End, owner: Job, recipe_id: int | None, now: datetime
 ) -> tuple[list[StoredIngest], list[Move]]:
-    ended = _ended(execution, now)
-    outputs = file.register_products(session, execution, owner, outcome.files, recipe_id, now)
+    outcome = Outcome.from_dict(end.outcome)
+    outputs = file.register_products(session, end.id, owner, outcome.files, recipe_id, now)
     parsed, moves = file.apply_parse_results(session, owner, outcome.parse_results, now)
     originals = ingest.complete(session, owner.id, outcome.ingests, now) if outcome.ingests else []
-    execution.results = _results(job_interface.parse(owner.job_type_rev.interface), outputs)
-    execution.results_manifest = outcome.results_manifest or {}
-    execution.status, execution.ended = ExecutionStatus.COMPLETED, ended
-    execution.error_id, execution.message = None, outcome.message
-    rules.check_move(owner.id, owner.status, JobStatus.COMPLETED)
-    owner.status, owner.ended, owner.last_status_change = JobStatus.COMPLETED, ended, now
-    owner.results, owner.error_id, owner.reason = execution.results, None, None
-    session.flush()
+    end.results = _results(job_interface.parse(owner.job_type_rev.interface), outputs)
     if outcome.files:
-        file.publish(session, execution.id, ended)
+        file.publish(session, end.id, end.ended)
     if parsed:
         trigger.fire(session, RuleType.PARSE, parsed, now, now)
     return originals, moves
 
 
-def _fail(session: Session, execution: JobExecution, owner: Job, failed: Failure, now: datetime) -> None:
+def _complete(session: Session, ends: Sequence[_End], now: datetime) -> None:
+    if not ends:
+        return
+    rows = [end.row(ExecutionStatus.COMPLETED, end.outcome.get("message") or "") for end in ends]
+    session.flush()
+    session.execute(SQL["end_executions"], {"rows": to_json(rows)})
+    jobs = [{"id": end.job_id, "ended": end.ended, "results": end.results} for end in ends]
+    session.execute(SQL["complete_jobs"], {"rows": to_json(jobs), "now": now})
+    session.expire_all()
+
+
+def _fail(session: Session, end: _End, owner: Job, failed: Failure, now: datetime) -> None:
     """Fail the execution; the job goes back to the queue by itself or fails for good."""
     cause = error.by_name(session, failed.error)
-    ended = _ended(execution, now)
-    execution.status, execution.ended = ExecutionStatus.FAILED, ended
-    execution.error_id, execution.message = cause.id, failed.message
+    row = end.row(ExecutionStatus.FAILED, failed.message, cause.id)
+    session.execute(SQL["end_executions"], {"rows": to_json([row])})
     is_free = failed.lost and owner.num_lost < rules.MAX_LOST
     owner.num_lost += is_free
     tries = owner.num_exes - owner.num_lost
@@ -196,7 +258,7 @@ def _fail(session: Session, execution: JobExecution, owner: Job, failed: Failure
     logger.log(
         logging.INFO if again else logging.WARNING,
         "execution %d of job %d (%s) failed: %s: %s%s",
-        execution.id,
+        end.id,
         owner.id,
         owner.job_type.name,
         cause.name,
@@ -213,28 +275,22 @@ def _fail(session: Session, execution: JobExecution, owner: Job, failed: Failure
         session.execute(update(Job).where(Job.id == owner.id).values(reason=reason))
         return
     rules.check_move(owner.id, owner.status, JobStatus.FAILED)
-    owner.status, owner.ended, owner.last_status_change = JobStatus.FAILED, ended, now
+    owner.status, owner.ended, owner.last_status_change = JobStatus.FAILED, end.ended, now
     owner.error_id, owner.reason = cause.id, failed.message
     session.flush()
 
 
-def _record_phases(execution: JobExecution, outcome: Mapping[str, Any]) -> None:
-    """When pre, job and post ran, and how they ended."""
+def _phases(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """When pre, job and post ran, and how they ended, as far as they did."""
+    found: dict[str, Any] = {}
     for name in ("pre", "job", "post"):
         phase = outcome.get(name) or {}
         for moment in ("started", "completed"):
             if phase.get(moment):
-                setattr(execution, f"{name}_{moment}", timestamps.parse_datetime(phase[moment]))
+                found[f"{name}_{moment}"] = timestamps.parse_datetime(phase[moment])
         if phase.get("exit_code") is not None:
-            setattr(execution, f"{name}_exit_code", phase["exit_code"])
-    execution.command_arguments = outcome.get("command_arguments") or execution.command_arguments
-    execution.used = outcome.get("used") or {}
-
-
-def _ended(execution: JobExecution, now: datetime) -> datetime:
-    """When the node was done with it; never before it started, whatever the clocks of two machines say."""
-    ended = execution.post_completed or execution.job_completed or execution.task_ended or now
-    return max(ended, execution.started or ended)
+            found[f"{name}_exit_code"] = phase["exit_code"]
+    return found
 
 
 def _results(interface: JobInterface, outputs: Mapping[str, Sequence[int]]) -> dict[str, Any]:

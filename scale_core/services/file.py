@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from scale_core import timestamps
 from scale_core.db.file import CountryData, FileAncestryLink, FileType, ScaleFile, Workspace, file_countries
 from scale_core.db.ingest import Ingest
-from scale_core.db.job import Job, JobExecution
+from scale_core.db.job import Job
 from scale_core.db.sql import load
 from scale_core.documents.geometry import footprint
 from scale_core.domain.execution import IngestOutcome, StoredFile
@@ -64,7 +64,7 @@ def same_content(session: Session, file_name: str, checksum: str | None) -> Scal
 
 def register_products(
     session: Session,
-    execution: JobExecution,
+    job_exe_id: int,
     job: Job,
     files: Sequence[StoredFile],
     recipe_id: int | None,
@@ -78,9 +78,9 @@ def register_products(
         return {}
     parents = _inputs(session, job)
     is_operational = job.job_type.is_operational and all(p.is_operational for p in parents)
-    rows = [_product_row(execution, job, file, parents, is_operational, now) for file in files]
+    rows = [_product_row(job_exe_id, job, file, parents, is_operational, now) for file in files]
     ids = list(session.scalars(insert(ScaleFile).returning(ScaleFile.id, sort_by_parameter_order=True), rows))
-    _link(session, execution, job, [parent.id for parent in parents], ids, recipe_id)
+    _link(session, job_exe_id, job, [parent.id for parent in parents], ids, recipe_id)
     _assign_countries(session, ids)
     outputs: dict[str, list[int]] = {}
     for file, id_ in zip(files, ids, strict=True):
@@ -170,7 +170,7 @@ def moved(session: Session, move: Move) -> None:
 
 
 def _product_row(
-    execution: JobExecution,
+    job_exe_id: int,
     job: Job,
     file: StoredFile,
     parents: Sequence[Any],
@@ -196,7 +196,7 @@ def _product_row(
         "geometry": shape and shape.geometry,
         "center_point": shape and shape.center,
         "meta_data": shape.properties if shape else {},
-        "job_exe_id": execution.id,
+        "job_exe_id": job_exe_id,
         "job_id": job.id,
         "job_type_id": job.job_type_id,
         "job_output": file.output,
@@ -229,7 +229,7 @@ def _inputs(session: Session, job: Job) -> Sequence[Any]:
 
 def _link(
     session: Session,
-    execution: JobExecution,
+    job_exe_id: int,
     job: Job,
     parents: Sequence[int],
     products: Sequence[int],
@@ -239,8 +239,8 @@ def _link(
     if not parents:
         return
     inherited = session.execute(load("job")["inherited_links"], {"parents": list(parents)}).all()
-    session.execute(delete(FileAncestryLink).where(FileAncestryLink.job_exe_id == execution.id))
-    common = {"job_id": job.id, "job_exe_id": execution.id, "recipe_id": recipe_id}
+    session.execute(delete(FileAncestryLink).where(FileAncestryLink.job_exe_id == job_exe_id))
+    common = {"job_id": job.id, "job_exe_id": job_exe_id, "recipe_id": recipe_id}
     rows = [
         {"ancestor_id": parent, "descendant_id": product, "ancestor_job_id": None, "ancestor_job_exe_id": None}
         for parent in parents

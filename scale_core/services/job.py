@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from scale_core.db.file import ScaleFile
 from scale_core.db.ingest import Ingest
 from scale_core.db.job import Job, JobExecution, JobType, JobTypeRevision
-from scale_core.db.queue import Queue
+from scale_core.db.queue import QUEUE_CHANNEL, Queue
 from scale_core.db.recipe import Recipe, RecipeJob
 from scale_core.db.session import notify
 from scale_core.db.sql import load
@@ -24,8 +24,6 @@ from scale_core.domain.job import ExecutionStatus, JobStatus
 from scale_core.domain.job_interface import FileFacts, JobData, JobInterface, check_inputs, check_outputs, disk_required
 from scale_core.errors import IllegalTransition, Invalid, NotFound, Problem
 from scale_core.services import workspace
-
-QUEUE_CHANNEL = "scale_queue"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from scale_core.db.node import Node, Scheduler
+from scale_core.db.queue import QUEUE_CHANNEL
+from scale_core.db.session import notify
 from scale_core.db.sql import load
 from scale_core.domain.job import Resources
 from scale_core.domain.scheduling import NodeState
@@ -117,6 +119,8 @@ def set_scheduler_paused(session: Session, is_paused: bool) -> Scheduler:
     scheduler = session.get_one(Scheduler, 1, with_for_update=True)
     scheduler.is_paused = is_paused
     session.flush()
+    if not is_paused:
+        notify(session, QUEUE_CHANNEL)  # the offer handler looks at the queue at once
     return scheduler
 
 

@@ -30,13 +30,19 @@ MIN_MEM = 6.0  # MiB; engines refuse less
 PIDS_LIMIT = 4096
 JOB_UID = 7498  # has no privileges; the documentation's user for algorithms
 CALL_TIMEOUT_S = 120
-# Engines gain nothing from more at a time, and 64 at once have been seen to lock one up (20.10).
-STARTS_AT_ONCE = 8
 _STREAM_CHUNK = 64 * 1024
 # docker-init says so on stderr when the program that it should start does not exist or may not be executed.
 _NOT_STARTED = re.compile(rb"^\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)$", re.MULTILINE)
 
 log = logging.getLogger(__name__)
+
+
+def starts_at_once() -> int:
+    """How many containers are created and started at a time.
+
+    Starting one is CPU-bound in the engine, so more gain nothing, and hundreds at once have locked engines up (20.10).
+    """
+    return max(4, 2 * (os.cpu_count() or 1))
 
 
 def container_name(task_id: str) -> str:
@@ -78,7 +84,7 @@ class Engine:
         self._settings = settings
         self._lock = threading.Lock()
         self._api: Any = None
-        self._starting = threading.BoundedSemaphore(STARTS_AT_ONCE)
+        self._starting = threading.BoundedSemaphore(starts_at_once())
 
     def run(self, job: ContainerJob, cancel: Cancellation) -> Ended:
         """Run a container until it ends or `cancel` ends it; it is removed in any case.
@@ -118,7 +124,7 @@ class Engine:
     def _create(self, api: Any, job: ContainerJob, cancel: Cancellation) -> str:
         for attempt in range(3):
             try:
-                return str(api.create_container_from_config(self._config(api, job), job.name)["Id"])
+                return str(api.create_container_from_config(create_config(api, self._settings, job), job.name)["Id"])
             except ImageNotFound:
                 if attempt:
                     raise
@@ -128,37 +134,6 @@ class Engine:
                     raise
                 self._remove(api, job.name)  # left by an executor that died with this name
         raise Failed(DOCKER_TASK_LAUNCH, f"the image {job.image} vanished as soon as it was pulled")
-
-    def _config(self, api: Any, job: ContainerJob) -> Any:
-        mem = int(max(job.mem, MIN_MEM) * 1024 * 1024)
-        safe: dict[str, Any] = {}
-        user = None
-        if not job.privileged:
-            user = f"{JOB_UID}:{JOB_UID}" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
-            safe = {"security_opt": ["no-new-privileges"], "cap_drop": ["ALL"]}
-        host = api.create_host_config(
-            network_mode=self._settings.docker_network,
-            # Our own capture writes both streams to files; a log driver would write everything a second time.
-            log_config={"Type": "none"},
-            mem_limit=mem,
-            memswap_limit=mem,
-            # Shares, not a quota: what was scheduled is guaranteed, what is idle may be used.
-            cpu_shares=max(2, int(job.cpus * 1024)),
-            pids_limit=PIDS_LIMIT,
-            init=True,
-            privileged=job.privileged,
-            mounts=[Mount(bind.target, bind.source, type="bind", read_only=bind.read_only) for bind in job.binds],
-            **safe,
-        )
-        return api.create_container_config(
-            job.image,
-            None if job.command else list(job.arguments) or None,
-            entrypoint=[*job.command, *job.arguments] if job.command else None,
-            environment={"HOME": "/tmp", **job.variables},  # noqa: S108 - within the container
-            labels=job.labels,
-            user=user,
-            host_config=host,
-        )
 
     def _pull(self, image: str, cancel: Cancellation) -> None:
         """Fetch an image. Raises Failed naming it; Killed when the execution is."""
@@ -221,6 +196,39 @@ class Engine:
         except (DockerException, RequestException) as error:
             if getattr(error, "status_code", None) not in (404, 409):  # gone, or going
                 log.warning("container %s could not be removed: %s", container, error)
+
+
+def create_config(api: Any, settings: Settings, job: ContainerJob) -> Any:
+    """What the engine is asked to create."""
+    mem = int(max(job.mem, MIN_MEM) * 1024 * 1024)
+    safe: dict[str, Any] = {}
+    user = None
+    if not job.privileged:
+        user = f"{JOB_UID}:{JOB_UID}" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
+        safe = {"security_opt": ["no-new-privileges"], "cap_drop": ["ALL"]}
+    host = api.create_host_config(
+        network_mode=settings.docker_network,
+        # Our own capture writes both streams to files; a log driver would write everything a second time.
+        log_config={"Type": "none"},
+        mem_limit=mem,
+        memswap_limit=mem,
+        # Shares, not a quota: what was scheduled is guaranteed, what is idle may be used.
+        cpu_shares=max(2, int(job.cpus * 1024)),
+        pids_limit=PIDS_LIMIT,
+        init=True,
+        privileged=job.privileged,
+        mounts=[Mount(bind.target, bind.source, type="bind", read_only=bind.read_only) for bind in job.binds],
+        **safe,
+    )
+    return api.create_container_config(
+        job.image,
+        None if job.command else list(job.arguments) or None,
+        entrypoint=[*job.command, *job.arguments] if job.command else None,
+        environment={"HOME": "/tmp", **job.variables},  # noqa: S108 - within the container
+        labels=job.labels,
+        user=user,
+        host_config=host,
+    )
 
 
 def _signal(api: Any, container: str, name: str) -> None:

@@ -17,11 +17,11 @@ import psycopg2
 from celery import Celery
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection
 
+from scale_core.db.queue import QUEUE_CHANNEL
 from scale_worker.mesos.messages import QueueChanged, parse_agents
 
 logger = logging.getLogger(__name__)
 
-CHANNEL = "scale_queue"
 FINISH_TASK = "finish-executions"
 FINISH_QUEUE = "finish"
 FINISH_CHUNK = 50
@@ -71,7 +71,7 @@ class QueueListener(Watcher):
         listening = connect(self._database_url, "scale-queue-listener")
         try:
             with listening.cursor() as cursor:
-                cursor.execute(f"LISTEN {CHANNEL}")
+                cursor.execute(f"LISTEN {QUEUE_CHANNEL}")
             self._inbox.put(QueueChanged())  # whatever came while nobody listened
             while not self.stopping.is_set():
                 if select.select([listening], [], [], 1.0)[0]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,10 +108,11 @@ def test_recipe_types(client: FlaskClient, session: Session) -> None:
     assert "nothing" in refused(client.post("/recipe-types/", json={**body, "name": "b", "definition": unknown}))
 
 
-def test_strikes(client: FlaskClient, session: Session) -> None:
+def test_strikes(client: FlaskClient, session: Session, tmp_path: Path) -> None:
+    mount = f"localhost:{tmp_path}"
     store = factories.make_workspace(session)
     session.commit()
-    body = {"name": "s", "configuration": factories.strike_configuration(store)}
+    body = {"name": "s", "configuration": factories.strike_configuration(store, mount)}
     assert client.post("/strikes/validation/", json=body).json == {"warnings": []}
     response = client.post("/strike/create/", json=body)
     assert (response.status_code, set(response.json)) == (200, {"strike_id"})
@@ -121,10 +123,33 @@ def test_strikes(client: FlaskClient, session: Session) -> None:
     assert set(made) == STRIKE | {"configuration"}
     edited = client.patch(f"/strikes/{made['id']}/", json={"title": "T"})
     assert (edited.status_code, edited.json["title"]) == (200, "T")
-    moved = {**body, "configuration": factories.strike_configuration(store, "localhost:/elsewhere")}
+    moved = {**body, "configuration": factories.strike_configuration(store, "localhost:/usr")}
     assert [w["id"] for w in client.post("/strikes/validation/", json=moved).json["warnings"]] == ["mount_change"]
-    bad = factories.strike_configuration(store, filename_regex="(")
+    bad = factories.strike_configuration(store, mount, filename_regex="(")
     assert "regex" in refused(client.post("/strike/create/", json={"name": "u", "configuration": bad}))
+
+
+@pytest.mark.parametrize(
+    ("mount", "sentence"),
+    [
+        ("localhost:/no/such/directory", "the directory /no/such/directory does not exist on this machine"),
+        ("localhost:/etc/passwd", "the directory /etc/passwd does not exist on this machine"),
+        ("filer:/exports/feed", "filer:/exports/feed is not mounted here: add filer:/path=/local/path to SCALE_MOUNTS"),
+    ],
+)
+def test_a_strike_of_a_directory_that_is_not_here(
+    client: FlaskClient, session: Session, tmp_path: Path, mount: str, sentence: str
+) -> None:
+    store = factories.make_workspace(session)
+    session.commit()
+    good = {"name": "s", "configuration": factories.strike_configuration(store, f"localhost:{tmp_path}")}
+    bad = {"name": "t", "configuration": factories.strike_configuration(store, mount)}
+    strike_id = client.post("/strike/create/", json=good).json["strike_id"]
+    answers = [client.post(path, json=bad) for path in ("/strike/create/", "/strikes/", "/strikes/validation/")]
+    for answer in [*answers, client.patch(f"/strikes/{strike_id}/", json=bad)]:
+        assert sentence in refused(answer)
+        assert "configuration.mount" in refused(answer)
+    assert [strike["id"] for strike in client.get("/strikes/").json["results"]] == [strike_id]
 
 
 def test_queue_new_job(client: FlaskClient, session: Session) -> None:

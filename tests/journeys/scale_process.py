@@ -1,4 +1,4 @@
-"""A whole Scale for tests: `python -m scale_server` in a home of its own, seen through its REST API and its processes."""
+"""A whole Scale for tests: `python -m scale_server` in a home of its own, its REST API and its processes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+import psycopg2
 import requests
 
 from scale_core.settings import CHECKOUT
-from scale_server import ports
+from scale_server import ports, postgres
 
 Found = TypeVar("Found")
 PATIENCE_S = 60.0
@@ -79,9 +80,14 @@ class Scale:
         found = []
         for process in psutil.process_iter(["cmdline", "environ"]):
             line = " ".join(process.info["cmdline"] or ())
-            if MARKS[name] in line and (process.info["environ"] or {}).get("SCALE_TEST_HOME") == str(self.home):
+            if MARKS[name] in line and self._owns(process.info["environ"] or {}):
                 found.append(process.pid)
         return sorted(found)
+
+    def _owns(self, environ: dict[str, str]) -> bool:
+        """An executor gets its environment from its agent, as on a real cluster: there only its sandbox tells."""
+        sandbox = environ.get("MESOS_DIRECTORY", "")
+        return environ.get("SCALE_TEST_HOME") == str(self.home) or Path(sandbox).is_relative_to(self.home)
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Signal every process of that name; SIGKILL as a crash would."""
@@ -95,6 +101,22 @@ class Scale:
 
     def log(self, name: str) -> str:
         return (self.home / "logs" / f"{name}.log").read_text(errors="replace")
+
+    def refused(self, path: str, body: Any, method: str = "POST") -> str:
+        """The text of the 400 that this must be answered with."""
+        response = self.request(method, path, json=body)
+        assert response.status_code == 400, f"{response.status_code} {response.text}"
+        return response.text
+
+    def run_sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """What the database says, where the REST API has no way to ask. The server need not be well."""
+        connection = psycopg2.connect(postgres.url(self.home), connect_timeout=10)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall()
+        finally:
+            connection.close()
 
     # ----------------------------------------------------------------------------------------------------------- jobs
 
@@ -118,6 +140,46 @@ class Scale:
         given = {"name": name, "version": "1.0", "interface": interface, **small, **fields}
         made: dict[str, Any] = self.post("job-types/", given)
         return made
+
+    def make_strike(self, name: str, rules: list[dict[str, Any]], suffix: str = "_tmp") -> tuple[int, Path]:
+        """(id, directory); `rules` are the configuration's files_to_ingest."""
+        directory = self.home / "incoming" / name
+        directory.mkdir(parents=True)
+        body = {"name": name, "configuration": strike_configuration(directory, rules, suffix)}
+        return self.post("strike/create/", body)["strike_id"], directory
+
+    def make_recipe_type(self, name: str, **definition: Any) -> int:
+        """`definition`: input_data and jobs; returns its id."""
+        body = {"name": name, "version": "1.0", "definition": {"version": "1.0", **definition}}
+        return int(self.post("recipe-types/", body)["id"])
+
+    def ingest_file(self, strike_directory: Path, file_name: str, content: bytes) -> dict[str, Any]:
+        """Let a file arrive at once under its final name; the source file that it becomes."""
+        hidden = strike_directory.parent / f"{strike_directory.name}.arriving"
+        hidden.write_bytes(content)
+        hidden.rename(strike_directory / file_name)
+        ingest = self.ingest_until(file_name, "INGESTED")
+        source: dict[str, Any] = ingest["source_file"]
+        return source
+
+    def ingest_until(self, file_name: str, *statuses: str) -> dict[str, Any]:
+        """The newest ingest of that name, once it has one of the statuses."""
+
+        def look() -> dict[str, Any] | None:
+            known = self.results("ingests/", file_name=file_name)
+            newest = max(known, key=lambda found: found["id"], default=None)
+            return newest if newest and newest["status"] in statuses else None
+
+        try:
+            return wait_for(f"the ingest of {file_name!r} to be {' or '.join(statuses)}", look)
+        except AssertionError as error:
+            known = self.results("ingests/", file_name=file_name)
+            raise AssertionError(f"{error}; there are {[(i['status'], i['reason']) for i in known]}") from None
+
+    def content(self, file_id: int) -> bytes:
+        response = self.request("GET", f"files/{file_id}/content/")
+        assert response.ok, response.text
+        return response.content
 
     def queue(self, job_type: dict[str, Any], **data: Any) -> int:
         """Queue a job; returns its id."""
@@ -144,6 +206,10 @@ class Scale:
     def logs(self, job: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = self.get(f"job-executions/{job['job_exes'][0]['id']}/logs/")
         return found
+
+
+def strike_configuration(directory: Path, rules: list[dict[str, Any]], suffix: str = "_tmp") -> dict[str, Any]:
+    return {"version": "1.0", "mount": f"localhost:{directory}", "transfer_suffix": suffix, "files_to_ingest": rules}
 
 
 @contextmanager

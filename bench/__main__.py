@@ -1,0 +1,30 @@
+"""`script/bench NAME`: measures one thing on this machine, and beside it what it would be limited by.
+
+Prints a table and, as the last line, one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bench import jobs, report
+from bench.server import BenchFailed
+from scale_core.errors import ScaleError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
+    names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    jobs.add_arguments(names.add_parser("jobs", help="no-op jobs from queue to COMPLETED, beside bare spawning"))
+    options = parser.parse_args(arguments)
+    try:
+        report.show(jobs.measure(options))
+    except (BenchFailed, ScaleError) as error:
+        print(f"script/bench: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
