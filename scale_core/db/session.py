@@ -36,6 +36,7 @@ def make_sessions(engine: Engine) -> sessionmaker[Session]:
 
 
 Sessions = Callable[[], Session]
+QUEUE_CHANNEL = "scale_queue"  # NOTIFY: the offer handler should look at the queue
 
 
 @contextmanager
