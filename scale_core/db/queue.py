@@ -9,8 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from scale_core.db.base import Base
 
-QUEUE_CHANNEL = "scale_queue"  # NOTIFY: the offer handler should look at the queue
-
 
 class Queue(Base):
     """Ordered by priority (lower first), then by the time of queuing. Resources are cpus and MiB."""

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from scale_core.db.file import ScaleFile
 from scale_core.db.ingest import Ingest
 from scale_core.db.job import Job, JobExecution, JobType, JobTypeRevision
-from scale_core.db.queue import QUEUE_CHANNEL, Queue
+from scale_core.db.queue import Queue
 from scale_core.db.recipe import Recipe, RecipeJob
-from scale_core.db.session import notify
+from scale_core.db.session import QUEUE_CHANNEL, notify
 from scale_core.db.sql import load
 from scale_core.domain import job as rules
 from scale_core.domain.ingest import IngestStatus

@@ -13,8 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from scale_core.db.node import Node, Scheduler
-from scale_core.db.queue import QUEUE_CHANNEL
-from scale_core.db.session import notify
+from scale_core.db.session import QUEUE_CHANNEL, notify
 from scale_core.db.sql import load
 from scale_core.domain.job import Resources
 from scale_core.domain.scheduling import NodeState

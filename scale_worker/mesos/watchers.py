@@ -17,7 +17,7 @@ import psycopg2
 from celery import Celery
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection
 
-from scale_core.db.queue import QUEUE_CHANNEL
+from scale_core.db.session import QUEUE_CHANNEL
 from scale_worker.mesos.messages import QueueChanged, parse_agents
 
 logger = logging.getLogger(__name__)
