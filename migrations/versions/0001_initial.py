@@ -495,6 +495,7 @@ def upgrade() -> None:
     sa.Column('checksum', sa.String(length=64), nullable=True),
     sa.Column('data_type', sa.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
     sa.Column('file_path', sa.Text(), nullable=False),
+    sa.Column('moving_to', sa.Text(), nullable=True),
     sa.Column('workspace_id', sa.BigInteger(), nullable=False),
     sa.Column('is_deleted', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('deleted', postgresql.TIMESTAMP(timezone=True), nullable=True),
@@ -534,6 +535,7 @@ def upgrade() -> None:
     op.create_index(op.f('ix_scale_file_job_id'), 'scale_file', ['job_id'], unique=False)
     op.create_index(op.f('ix_scale_file_job_type_id'), 'scale_file', ['job_type_id'], unique=False)
     op.create_index(op.f('ix_scale_file_last_modified'), 'scale_file', ['last_modified'], unique=False)
+    op.create_index('ix_scale_file_moving', 'scale_file', ['id'], unique=False, postgresql_where=sa.text('moving_to IS NOT NULL'))
     op.create_index(op.f('ix_scale_file_parsed'), 'scale_file', ['parsed'], unique=False)
     op.create_index(op.f('ix_scale_file_published'), 'scale_file', ['published'], unique=False)
     op.create_index('ix_scale_file_published_last_modified', 'scale_file', ['last_modified', 'id'], unique=False, postgresql_where=sa.text('has_been_published'))
@@ -637,6 +639,7 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_scale_file_uuid'), table_name='scale_file')
     op.drop_index('ix_scale_file_published_last_modified', table_name='scale_file', postgresql_where=sa.text('has_been_published'))
     op.drop_index(op.f('ix_scale_file_published'), table_name='scale_file')
+    op.drop_index('ix_scale_file_moving', table_name='scale_file', postgresql_where=sa.text('moving_to IS NOT NULL'))
     op.drop_index(op.f('ix_scale_file_parsed'), table_name='scale_file')
     op.drop_index(op.f('ix_scale_file_last_modified'), table_name='scale_file')
     op.drop_index(op.f('ix_scale_file_job_type_id'), table_name='scale_file')

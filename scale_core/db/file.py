@@ -87,6 +87,7 @@ class ScaleFile(Stamped, Base):
             "id",
             postgresql_where=text("has_been_published"),
         ),
+        Index("ix_scale_file_moving", "id", postgresql_where=text("moving_to IS NOT NULL")),
         CheckConstraint("(file_type = 'PRODUCT') = (job_exe_id IS NOT NULL)", name="product_has_execution"),
         CheckConstraint("file_size >= 0", name="file_size"),
     )
@@ -99,6 +100,7 @@ class ScaleFile(Stamped, Base):
     checksum: Mapped[str | None] = mapped_column(String(64))  # SHA-256
     data_type: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     file_path: Mapped[str] = mapped_column(Text)
+    moving_to: Mapped[str | None] = mapped_column(Text)  # a new path, until the file lies there
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
     is_deleted: Mapped[bool] = mapped_column(server_default=text("false"))
     deleted: Mapped[datetime | None]

@@ -19,7 +19,6 @@ from scale_core import timestamps
 from scale_core.db.job import Job, JobExecution
 from scale_core.db.node import Node
 from scale_core.db.sql import load
-from scale_core.db.trigger import RuleType
 from scale_core.documents import job_interface
 from scale_core.domain import failure
 from scale_core.domain import job as rules
@@ -28,9 +27,8 @@ from scale_core.domain.failure import Failure
 from scale_core.domain.job import ErrorCategory, ExecutionStatus, JobStatus
 from scale_core.domain.job_interface import JobInterface
 from scale_core.errors import Invalid
-from scale_core.services import error, file, ingest, job, recipe, trigger
+from scale_core.services import error, file, ingest, job, parse, recipe
 from scale_core.services.execution_spec import to_json
-from scale_core.services.file import Move
 from scale_core.services.ingest import StoredIngest
 
 logger = logging.getLogger(__name__)
@@ -47,6 +45,7 @@ class Elsewhere:
     hostname: str
     port: int
     path: str
+    task_ended: datetime
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Finished:
 
     job_exe_ids: tuple[int, ...] = ()
     removable: tuple[StoredIngest, ...] = ()
-    moves: tuple[Move, ...] = ()
+    moving: tuple[int, ...] = ()  # ids of parsed files that are to lie elsewhere
 
 
 def unfinished(session: Session, limit: int, older_than_s: float, now: datetime) -> list[int]:
@@ -76,7 +75,7 @@ def unfinished(session: Session, limit: int, older_than_s: float, now: datetime)
 def elsewhere(session: Session, ids: Sequence[int]) -> list[Elsewhere]:
     """Those of the executions whose outcome has to be fetched from their node first."""
     rows = session.execute(
-        select(JobExecution.id, Node.hostname, Node.port, JobExecution.outcome_file)
+        select(JobExecution.id, Node.hostname, Node.port, JobExecution.outcome_file, JobExecution.task_ended)
         .join(Node, Node.id == JobExecution.node_id)
         .where(
             JobExecution.id.in_(ids),
@@ -85,7 +84,7 @@ def elsewhere(session: Session, ids: Sequence[int]) -> list[Elsewhere]:
             JobExecution.outcome.is_(None),
         )
     )
-    return [Elsewhere(id_, hostname, port, path) for id_, hostname, port, path in rows if path]
+    return [Elsewhere(id_, hostname, port, path, ended) for id_, hostname, port, path, ended in rows if path and ended]
 
 
 def lose_outcome(session: Session, job_exe_id: int, reason: str) -> None:
@@ -108,12 +107,12 @@ def finish(session: Session, ids: Sequence[int], now: datetime) -> Finished:
     statuses = _lock_jobs(session, job_ids)
     owners = _owners(session, [each.job_id for each in executions if _needs_owner(each.outcome)])
     removable: list[StoredIngest] = []
-    moves: list[Move] = []
+    moving: list[int] = []
     completed: list[_End] = []
     failed: list[tuple[_End, Failure]] = []
     for execution in executions:
         end = _End(execution, _phases(execution.outcome), now)
-        failure_ = _catalogue(session, end, owners, recipes.get(end.job_id), removable, moves, now)
+        failure_ = _catalogue(session, end, owners, recipes.get(end.job_id), removable, moving, now)
         if failure_ is None:
             rules.check_move(end.job_id, statuses[end.job_id], JobStatus.COMPLETED)
             completed.append(end)
@@ -123,7 +122,7 @@ def finish(session: Session, ids: Sequence[int], now: datetime) -> Finished:
     for end, failure_ in failed:
         _fail(session, end, owners[end.job_id], failure_, now)
     recipe.advance(session, list(recipes.values()), now)
-    return Finished(tuple(each.id for each in executions), tuple(removable), tuple(moves))
+    return Finished(tuple(each.id for each in executions), tuple(removable), tuple(moving))
 
 
 class _End:
@@ -200,7 +199,7 @@ def _catalogue(
     owners: Mapping[int, Job],
     recipe_id: int | None,
     removable: list[StoredIngest],
-    moves: list[Move],
+    moving: list[int],
     now: datetime,
 ) -> Failure | None:
     """Catalogue what the execution produced, if anything; or say why it has failed."""
@@ -214,23 +213,21 @@ def _catalogue(
     except Invalid as problem:
         return Failure("invalid-results-manifest", lost=False, message=str(problem))
     removable += originals
-    moves += wanted
+    moving += wanted
     return None
 
 
 def _catalogue_outcome(
     session: Session, end: _End, owner: Job, recipe_id: int | None, now: datetime
-) -> tuple[list[StoredIngest], list[Move]]:
+) -> tuple[list[StoredIngest], list[int]]:
     outcome = Outcome.from_dict(end.outcome)
     outputs = file.register_products(session, end.id, owner, outcome.files, recipe_id, now)
-    parsed, moves = file.apply_parse_results(session, owner, outcome.parse_results, now)
+    moving = parse.apply(session, owner, outcome.parse_results, now)
     originals = ingest.complete(session, owner.id, outcome.ingests, now) if outcome.ingests else []
     end.results = _results(job_interface.parse(owner.job_type_rev.interface), outputs)
     if outcome.files:
         file.publish(session, end.id, end.ended)
-    if parsed:
-        trigger.fire(session, RuleType.PARSE, parsed, now, now)
-    return originals, moves
+    return originals, moving
 
 
 def _complete(session: Session, ends: Sequence[_End], now: datetime) -> None:

@@ -1,10 +1,9 @@
-"""The catalogue: sources that were ingested, products that jobs made, what parsing found out, and ancestry."""
+"""The catalogue: sources that were ingested, products that jobs made, and ancestry."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,21 +11,13 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from scale_core import timestamps
-from scale_core.db.file import CountryData, FileAncestryLink, FileType, ScaleFile, Workspace, file_countries
+from scale_core.db.file import CountryData, FileAncestryLink, FileType, ScaleFile, file_countries
 from scale_core.db.ingest import Ingest
 from scale_core.db.job import Job
 from scale_core.db.sql import load
 from scale_core.documents.geometry import footprint
 from scale_core.domain.execution import IngestOutcome, StoredFile
 from scale_core.errors import Invalid, Problem
-
-
-@dataclass(frozen=True)
-class Move:
-    """A file to move inside its workspace once the transaction is committed."""
-
-    file_id: int
-    new_path: str
 
 
 def register_source(session: Session, ingest: Ingest, outcome: IngestOutcome, now: datetime) -> ScaleFile:
@@ -81,7 +72,7 @@ def register_products(
     rows = [_product_row(job_exe_id, job, file, parents, is_operational, now) for file in files]
     ids = list(session.scalars(insert(ScaleFile).returning(ScaleFile.id, sort_by_parameter_order=True), rows))
     _link(session, job_exe_id, job, [parent.id for parent in parents], ids, recipe_id)
-    _assign_countries(session, ids)
+    assign_countries(session, ids)
     outputs: dict[str, list[int]] = {}
     for file, id_ in zip(files, ids, strict=True):
         outputs.setdefault(file.output, []).append(id_)
@@ -98,77 +89,6 @@ def publish(session: Session, job_exe_id: int, when: datetime) -> None:
     )
 
 
-def apply_parse_results(
-    session: Session, job: Job, results: Sequence[Mapping[str, Any]], now: datetime
-) -> tuple[list[ScaleFile], list[Move]]:
-    """What a job found out about its source inputs (Results Manifest, parse_results).
-
-    Returns the files that were parsed and the moves that new_workspace_path asks for. Entries that name no source
-    input are ignored. Raises Invalid.
-    """
-    if not results:
-        return [], []
-    ids = sorted(_input_ids(job))
-    query = (
-        select(ScaleFile)
-        .where(ScaleFile.id.in_(ids), ScaleFile.file_type == FileType.SOURCE)
-        .order_by(ScaleFile.id)
-        .with_for_update(of=ScaleFile)
-    )
-    sources: dict[str, ScaleFile] = {}
-    for source in session.scalars(query):
-        sources.setdefault(source.file_name, source)
-    parsed, moves = [], []
-    for result in results:
-        found = sources.get(result["filename"])
-        if found is None:
-            continue
-        _apply_parse_result(found, result, now)
-        parsed.append(found)
-        new_path = result.get("new_workspace_path")
-        if new_path and found.workspace.is_move_enabled:
-            moves.append(Move(found.id, f"{new_path.strip('/')}/{found.file_name}".lstrip("/")))
-    session.flush()
-    _assign_countries(session, [each.id for each in parsed])
-    return parsed, moves
-
-
-def _apply_parse_result(source: ScaleFile, result: Mapping[str, Any], now: datetime) -> None:
-    where = f"parse_results[{source.file_name}]"
-    geo = result.get("geo_metadata") or {}
-    source.is_parsed, source.parsed = True, now
-    started, ended = _times(geo, where)
-    source.data_started, source.data_ended = started or source.data_started, ended or source.data_ended
-    source.data_type = sorted({*source.data_type, *(result.get("data_types") or ())})
-    if geo.get("geo_json"):
-        shape = footprint(geo["geo_json"], f"{where}.geo_json")
-        if shape is not None:
-            source.geometry, source.center_point = shape.geometry, shape.center
-            source.meta_data = {**(source.meta_data or {}), **shape.properties}
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a file lies: the broker of its workspace, and its path relative to the workspace's root."""
-
-    broker: dict[str, Any]
-    file_path: str
-
-
-def locate(session: Session, file_id: int) -> Place | None:
-    row = session.execute(
-        select(Workspace.json_config, ScaleFile.file_path)
-        .join(Workspace, Workspace.id == ScaleFile.workspace_id)
-        .where(ScaleFile.id == file_id)
-    ).one_or_none()
-    return Place(row.json_config["broker"], row.file_path) if row else None
-
-
-def moved(session: Session, move: Move) -> None:
-    """Record that a file now lies at its new path."""
-    session.execute(update(ScaleFile).where(ScaleFile.id == move.file_id).values(file_path=move.new_path))
-
-
 def _product_row(
     job_exe_id: int,
     job: Job,
@@ -180,7 +100,7 @@ def _product_row(
     where = f"output_data[{file.output}]"
     geo = file.geo_metadata or {}
     shape = footprint(geo["geo_json"], f"{where}.geo_json") if geo.get("geo_json") else None
-    started, ended = _times(geo, where)
+    started, ended = times(geo, where)
     identity = f"{job.job_type_id}{file.file_name}{''.join(sorted(parent.uuid for parent in parents))}"
     return {
         "file_type": FileType.PRODUCT,
@@ -205,7 +125,8 @@ def _product_row(
     }
 
 
-def _times(geo: Mapping[str, Any], where: str) -> tuple[datetime | None, datetime | None]:
+def times(geo: Mapping[str, Any], where: str) -> tuple[datetime | None, datetime | None]:
+    """data_started and data_ended of a manifest's geo_metadata. Raises Invalid."""
     times = []
     for name in ("data_started", "data_ended"):
         try:
@@ -215,7 +136,8 @@ def _times(geo: Mapping[str, Any], where: str) -> tuple[datetime | None, datetim
     return times[0], times[1]
 
 
-def _input_ids(job: Job) -> set[int]:
+def input_ids(job: Job) -> set[int]:
+    """The ids of all files that a job's data name."""
     ids: set[int] = set()
     for entry in job.data.get("input_data", []):
         ids |= set(entry.get("file_ids") or ([entry["file_id"]] if entry.get("file_id") else []))
@@ -224,7 +146,7 @@ def _input_ids(job: Job) -> set[int]:
 
 def _inputs(session: Session, job: Job) -> Sequence[Any]:
     columns = (ScaleFile.id, ScaleFile.uuid, ScaleFile.is_operational)
-    return session.execute(select(*columns).where(ScaleFile.id.in_(_input_ids(job))).order_by(ScaleFile.id)).all()
+    return session.execute(select(*columns).where(ScaleFile.id.in_(input_ids(job))).order_by(ScaleFile.id)).all()
 
 
 def _link(
@@ -272,7 +194,7 @@ _COUNTRIES = text(
 )
 
 
-def _assign_countries(session: Session, file_ids: Iterable[int]) -> None:
+def assign_countries(session: Session, file_ids: Iterable[int]) -> None:
     """The countries whose borders a footprint touches, as they were when its data were taken."""
     ids = list(file_ids)
     if not ids or not session.scalar(select(CountryData.id).limit(1)):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 
 import requests
 
 from scale_core import brokers
 from scale_core.db.session import transaction
 from scale_core.errors import BrokerError
-from scale_core.services import execution, file, task_status
+from scale_core.services import execution, parse, task_status
 from scale_core.services.execution import Elsewhere, Finished
 from scale_core.timestamps import utcnow
 from scale_worker import strike_directory
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 SWEEP_LIMIT = 500
 SWEEP_AGE_S = 2.0  # younger ones are probably being finished by the message that was sent for them
 AGENT_TIMEOUT_S = 30.0
+MOVE_AGE_S = 30.0
+OUTCOME_PATIENCE = timedelta(minutes=15)  # as long as agents wait for an executor, and as we wait for an agent
 BATCH = 50  # executions in one transaction: a batch shares its commit, and holds its locks only briefly
 
 
@@ -33,12 +36,15 @@ def finish_executions(ids: Sequence[int]) -> None:
 
 @app.task(name="sweep-executions")
 def sweep_executions() -> None:
-    """Finish what no message came for: Redis may lose anything."""
+    """Finish what no message came for (Redis may lose anything), and repeat moves that did not succeed."""
     with transaction(sessions()) as session:
         ids = execution.unfinished(session, SWEEP_LIMIT, SWEEP_AGE_S, utcnow())
     if ids:
         logger.info("the sweep found %d executions to finish", len(ids))
         finish_executions(ids)
+    with transaction(sessions()) as session:
+        moving = parse.overdue_moves(session, MOVE_AGE_S, SWEEP_LIMIT, utcnow())
+    _move(moving)
 
 
 def _finish(ids: list[int]) -> None:
@@ -52,28 +58,40 @@ def _finish(ids: list[int]) -> None:
 
 
 def _tidy(finished: Finished) -> None:
-    """Acts after the commit. The next scan of a Strike repeats the removals; a file that did not move stays."""
+    """Acts after the commit: the next scan of a Strike repeats the removals, the sweep the moves."""
     for original in finished.removable:
         strike_directory.remove_original(original, settings().mounts)
-    for move in finished.moves:
+    _move(finished.moving)
+
+
+def _move(file_ids: Sequence[int]) -> None:
+    """Move parsed sources to where their parser wants them; each is recorded before the next is touched."""
+    if not file_ids:
+        return
+    with transaction(sessions()) as session:
+        moves = parse.moves(session, file_ids)
+    for move in moves:
         try:
-            with transaction(sessions()) as session:
-                place = file.locate(session, move.file_id)
-            if place is not None and place.file_path != move.new_path:
-                brokers.broker_for(place.broker, settings().mounts).move(place.file_path, move.new_path)
-                with transaction(sessions()) as session:
-                    file.moved(session, move)
+            brokers.broker_for(move.broker, settings().mounts).move(move.old_path, move.new_path)
         except BrokerError as error:
-            logger.error("file %d stays where it is: %s", move.file_id, error)
+            logger.error("file %d stays where it is for now: %s", move.file_id, error)
+            continue
+        with transaction(sessions()) as session:
+            parse.moved(session, move, utcnow())
 
 
 def _fetch_outcome(where: Elsewhere) -> None:
     """Read a large outcome through the agent's files API and keep it; gone for good, the execution is lost."""
     url = f"http://{where.hostname}:{where.port}/files/download"
     try:
-        response = requests.get(url, params={"path": where.path}, timeout=AGENT_TIMEOUT_S)
+        with requests.Session() as agent:
+            agent.trust_env = False  # a proxy for the outside world knows nothing of the cluster's machines
+            response = agent.get(url, params={"path": where.path}, timeout=AGENT_TIMEOUT_S)
     except requests.RequestException as error:
-        logger.warning("outcome of execution %d is out of reach, the sweep will try again: %s", where.job_exe_id, error)
+        logger.warning("outcome of execution %d is out of reach: %s", where.job_exe_id, error)
+        if utcnow() - where.task_ended > OUTCOME_PATIENCE:
+            with transaction(sessions()) as session:
+                execution.lose_outcome(session, where.job_exe_id, f"{where.hostname}, which holds its outcome, is gone")
         return
     with transaction(sessions()) as session:
         if response.status_code == requests.codes.ok:
