@@ -6,6 +6,7 @@ Prints a table and, as the last line, one JSON object.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from bench import jobs, report
@@ -18,11 +19,14 @@ def main(arguments: list[str] | None = None) -> int:
     names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
     jobs.add_arguments(names.add_parser("jobs", help="no-op jobs from queue to COMPLETED, beside bare spawning"))
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server is stopped in any case
     try:
         report.show(jobs.measure(options))
     except (BenchFailed, ScaleError) as error:
         print(f"script/bench: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench import bare
-from bench.report import JobsResult, Spread
+from bench.report import JobsResult, Spread, say
 from bench.server import BenchFailed, Server, server
 from scale_core.settings import Settings
 from scale_core.timestamps import parse_datetime
@@ -56,11 +56,14 @@ def measure(options: argparse.Namespace) -> JobsResult:
     cores = os.cpu_count() or 1
     # the node's memory is no limit: only cpus say how many run at once
     mem = {"SCALE_DEVCLUSTER_MEM": str(settings.executor_mem + JOB_MEM * (at_once + 1))}
+    say("starting a Scale of its own")
     with server(SCALE_DEVCLUSTER_CPUS=str(cores), **mem) as scale:
         cpus = math.floor((cores - settings.executor_cpus) / at_once * 1000) / 1000
         job_type = scale.post("job-types/", _job_type(cpus, image))["id"]
+        say(f"warming up: {WARM_UP} jobs ({scale.home})")
         _run(scale, job_type, WARM_UP)
         bare_before = _bare_rate(options, at_once)
+        say(f"queueing {options.count} jobs")
         measured = _run(scale, job_type, options.count)
         bare_after = _bare_rate(options, at_once)
     return JobsResult(
@@ -106,6 +109,7 @@ def _run(scale: Server, job_type: int, count: int) -> _Run:
     body = {"job_type_id": job_type, "job_data": {"version": "1.0"}}
     with ThreadPoolExecutor(4) as pool:
         ids = {made["id"] for made in pool.map(lambda _: scale.post("queue/new-job/", body), range(count))}
+    say("letting them go")
     before = scale.cpu_s()
     resumed = time.time()
     scale.patch("scheduler/", {"is_paused": False})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -50,6 +51,11 @@ class JobsResult:
 
     def to_json(self) -> str:
         return json.dumps({**asdict(self), "ratio": self.ratio})
+
+
+def say(message: str) -> None:
+    """Progress, beside the results."""
+    print(message, file=sys.stderr, flush=True)
 
 
 def show(result: JobsResult) -> None:

@@ -10,7 +10,7 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 SPEC_VERSION = 1
@@ -98,7 +98,7 @@ class ExecutionSpec:
     version: int = SPEC_VERSION
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return _dump(self)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ExecutionSpec:
@@ -175,7 +175,7 @@ class Outcome:
     version: int = SPEC_VERSION
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return _dump(self)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Outcome:
@@ -210,10 +210,10 @@ class StatusData:
         """Base64 of zlib of JSON, as Mesos' JSON wants bytes."""
         raw = {
             "directory": self.directory,
-            "outcome": json.loads(self.outcome.to_json()) if self.outcome else None,
+            "outcome": self.outcome,
             "outcome_file": self.outcome_file,
         }
-        return base64.b64encode(zlib.compress(json.dumps(raw, separators=(",", ":")).encode())).decode()
+        return base64.b64encode(zlib.compress(_dump(raw).encode())).decode()
 
     @classmethod
     def decode(cls, data: str) -> StatusData:
@@ -228,3 +228,8 @@ class StatusData:
 
 def _build(cls: type[Any], raw: dict[str, Any]) -> Any:
     return cls(**{name: raw[name] for name in cls.__dataclass_fields__ if name in raw})
+
+
+def _dump(value: Any) -> str:
+    """Compact JSON; dataclasses become objects. asdict() would copy all of it, for every update of a node."""
+    return json.dumps(value, separators=(",", ":"), default=vars)

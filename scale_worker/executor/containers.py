@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from docker.types import Mount
 from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
 
 from scale_core.settings import Settings
 from scale_worker.executor.cancel import Cancellation
@@ -29,8 +32,9 @@ WORKSPACES_DIRECTORY = "/scale/workspace_mounts"
 MIN_MEM = 6.0  # MiB; engines refuse less
 PIDS_LIMIT = 4096
 JOB_UID = 7498  # has no privileges; the documentation's user for algorithms
-CALL_TIMEOUT_S = 120
+CALL_TIMEOUT_S = 120.0
 _STREAM_CHUNK = 64 * 1024
+_SLOT_LOOK_S = 1.0
 # docker-init says so on stderr when the program that it should start does not exist or may not be executed.
 _NOT_STARTED = re.compile(rb"^\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)$", re.MULTILINE)
 
@@ -77,11 +81,29 @@ class ContainerJob:
     stderr: Path
 
 
+class _Client(docker.APIClient):
+    """The SDK attaches and pulls without a time-out; here no call is without: an engine that hangs must hold up no job.
+
+    Both limits are seconds without a byte. An attached stream is given up by its own rules.
+    """
+
+    def __init__(self, call_timeout_s: float, pull_timeout_s: float) -> None:
+        self._pull_timeout_s = pull_timeout_s
+        options: dict[str, Any] = {"version": "auto", "timeout": call_timeout_s, "max_pool_size": 256}
+        super().__init__(**options, **docker.utils.kwargs_from_env())
+
+    def send(self, request: Any, **options: Any) -> Any:
+        if options.get("timeout") is None:
+            options["timeout"] = self._pull_timeout_s if "/images/create" in request.url else self.timeout
+        return super().send(request, **options)
+
+
 class Engine:
     """The node's Docker Engine. It is looked for when first needed, so a node without one can run plain commands."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, call_timeout_s: float = CALL_TIMEOUT_S) -> None:
         self._settings = settings
+        self._call_timeout_s = call_timeout_s  # an engine that hangs fails the job, which is tried again
         self._lock = threading.Lock()
         self._api: Any = None
         self._starting = threading.BoundedSemaphore(starts_at_once())
@@ -101,8 +123,8 @@ class Engine:
             container = self._create(api, job, cancel)
             try:
                 stream = self._start(api, container, cancel)
-                cancel.attach(lambda force: _signal(api, container, "SIGKILL" if force else "SIGTERM"))
-                return self._follow(api, container, stream, job)
+                cancel.attach(lambda force: _stop(api, container, stream, force))
+                return self._follow(api, container, stream, job, cancel)
             finally:
                 cancel.detach()
                 self._remove(api, container)
@@ -111,20 +133,32 @@ class Engine:
 
     def api(self) -> Any:
         """The engine's client. Raises Failed when no engine answers."""
-        with self._lock:
-            if self._api is None:
-                try:
-                    self._api = docker.DockerClient.from_env(
-                        version="auto", timeout=CALL_TIMEOUT_S, max_pool_size=256
-                    ).api
-                except (DockerException, RequestException) as error:
-                    raise Failed(DOCKER_TASK_LAUNCH, f"no Docker Engine answers on the node: {error}") from error
-            return self._api
+        if self._api is None:
+            try:  # not within the lock: with an engine that hangs, one after the other would wait for it
+                made = _Client(self._call_timeout_s, self._settings.docker_pull_timeout_s)
+            except (DockerException, RequestException) as error:
+                raise Failed(DOCKER_TASK_LAUNCH, f"no Docker Engine answers on the node: {error}") from error
+            with self._lock:
+                self._api = self._api or made
+        return self._api
+
+    @contextmanager
+    def _slot(self, cancel: Cancellation) -> Iterator[None]:
+        """One of the few calls at a time that make or start a container. Raises Killed when the execution is."""
+        while not self._starting.acquire(timeout=_SLOT_LOOK_S):
+            cancel.check()
+        try:
+            cancel.check()
+            yield
+        finally:
+            self._starting.release()
 
     def _create(self, api: Any, job: ContainerJob, cancel: Cancellation) -> str:
         for attempt in range(3):
             try:
-                return str(api.create_container_from_config(create_config(api, self._settings, job), job.name)["Id"])
+                config = create_config(api, self._settings, job)
+                with self._slot(cancel):
+                    return str(api.create_container_from_config(config, job.name)["Id"])
             except ImageNotFound:
                 if attempt:
                     raise
@@ -147,14 +181,13 @@ class Engine:
                     raise Failed(DOCKER_TASK_LAUNCH, f"the image {image} cannot be pulled: {event['error']}")
                 if time.monotonic() > deadline:
                     raise Failed(DOCKER_TASK_LAUNCH, f"pulling the image {image} takes too long")
-        except (DockerException, RequestException) as error:
+        except (DockerException, RequestException, HTTPError) as error:
             reason = f"is not on the node and cannot be pulled: {_reason(error)}"
             raise Failed(DOCKER_TASK_LAUNCH, f"the image {image} {reason}") from error
 
     def _start(self, api: Any, container: str, cancel: Cancellation) -> Any:
         """Start a container with its output attached from the first byte on."""
-        with self._starting:
-            cancel.check()
+        with self._slot(cancel):
             stream = api.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1})
             try:
                 api._disable_socket_timeout(stream)  # a silent job is no broken connection
@@ -164,19 +197,28 @@ class Engine:
                 raise
             return stream
 
-    def _follow(self, api: Any, container: str, stream: Any, job: ContainerJob) -> Ended:
+    def _follow(self, api: Any, container: str, stream: Any, job: ContainerJob, cancel: Cancellation) -> Ended:
         try:
             with open(job.stdout, "ab", buffering=0) as out, open(job.stderr, "ab", buffering=0) as err:
                 _demultiplex(stream, {1: out, 2: err})
         finally:
             _close(stream)
-        code = int(api.wait(container, timeout=None)["StatusCode"])
+        code = self._wait(api, container, cancel)
         note = ""
         if code in (126, 127):
             _refuse_unstarted(job)
         elif code == 137 and api.inspect_container(container)["State"].get("OOMKilled"):
             note = f"killed because it used more than its {max(job.mem, MIN_MEM):g} MiB of memory"
         return Ended(code, note=note)
+
+    def _wait(self, api: Any, container: str, cancel: Cancellation) -> int:
+        """The exit code. A job may run on silently for as long as it likes; once stopped, it must end soon."""
+        while True:
+            try:
+                return int(api.wait(container, timeout=self._call_timeout_s)["StatusCode"])
+            except RequestException as error:
+                if cancel.reason is not None or "timed out" not in str(error):
+                    raise
 
     def remove_orphans(self, labels: dict[str, str], is_mine: Any) -> list[str]:
         """Remove containers with all these labels for which is_mine(their labels) is true; returns their names."""
@@ -231,11 +273,16 @@ def create_config(api: Any, settings: Settings, job: ContainerJob) -> Any:
     )
 
 
-def _signal(api: Any, container: str, name: str) -> None:
+def _stop(api: Any, container: str, stream: Any, force: bool) -> None:
+    name = "SIGKILL" if force else "SIGTERM"
     try:
         api.kill(container, name)
     except (DockerException, RequestException) as error:
         log.debug("container %s was not sent %s: %s", container, name, error)
+        if force and isinstance(error, RequestException) and not isinstance(error, APIError):
+            # The engine does not answer: its stream may never end, and the job's thread must not wait for it for ever.
+            with suppress(OSError):
+                getattr(stream, "_sock", stream).shutdown(socket.SHUT_RDWR)
 
 
 def _close(stream: Any) -> None:

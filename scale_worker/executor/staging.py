@@ -8,6 +8,7 @@ import shutil
 import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from scale_core.brokers import Broker, broker_for
@@ -33,19 +34,19 @@ class Places:
     directory: Path
     in_container: bool = False
 
-    @property
+    @cached_property
     def input(self) -> Path:
         return self.directory / "input"
 
-    @property
+    @cached_property
     def output(self) -> Path:
         return self.directory / "output"
 
-    @property
+    @cached_property
     def stdout(self) -> Path:
         return self.directory / "stdout"
 
-    @property
+    @cached_property
     def stderr(self) -> Path:
         return self.directory / "stderr"
 

@@ -41,6 +41,9 @@ EVENTS_A_ROUND = 5000
 IDLE_WAIT_S = 0.25
 BUSY_WAIT_S = 0.02
 UPDATES_A_BATCH = 1000
+# Entries in a page of the queue: the first of a round is short and each further one twice as long, because a queue of
+# any length mostly waits for a few free places, and each entry that is claimed costs a row lock.
+FIRST_CLAIM = 50
 CLAIM_WINDOW = 500
 PAGES_A_ROUND = 20
 LAUNCHES_A_ROUND = 1000
@@ -414,12 +417,13 @@ class OfferHandler:
         after, launched = None, 0
         reserve_after = timedelta(seconds=self._config.reserve_after_s)
         extra = scheduling.overdue(session, matcher.largest_free, matcher.blocked_types, self._now(), reserve_after)
-        for _ in range(PAGES_A_ROUND):
+        for number in range(PAGES_A_ROUND):
+            window = min(FIRST_CLAIM * 2**number, CLAIM_WINDOW)
             free, blocked = matcher.largest_free, matcher.blocked_types
-            page = scheduling.claim(session, CLAIM_WINDOW, free, blocked, after, matcher.hopeless)
+            page = scheduling.claim(session, window, free, blocked, after, matcher.hopeless)
             launched += len(matcher.add([*page, *extra]))
             extra = []
-            if len(page) < CLAIM_WINDOW:
+            if len(page) < window:
                 return
             after = page[-1]
             if launched >= LAUNCHES_A_ROUND:

@@ -7,6 +7,7 @@ import http.client
 import logging
 import select
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, Full, Queue, SimpleQueue
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 FINISH_TASK = "finish-executions"
 FINISH_QUEUE = "finish"
 FINISH_CHUNK = 50
+GATHER_S = 0.05  # under load what ends meanwhile shares a message; one that ends alone goes at once
 RETRY_S = 2.0
 AGENTS_EVERY_S = 10.0
 HTTP_TIMEOUT_S = 10.0
@@ -132,6 +134,7 @@ class FinishNotifier(Watcher):
         super().__init__("finish notifier", stopping)
         self._app = app
         self._ended: Queue[Sequence[int]] = Queue(maxsize=1000)
+        self._sent_at = 0.0
 
     def tell(self, ended: Sequence[int]) -> None:
         """Never blocks."""
@@ -143,6 +146,10 @@ class FinishNotifier(Watcher):
     def run(self) -> None:
         while not self.stopping.is_set():
             ended = self._take()
+            if ended:
+                self.stopping.wait(self._sent_at + GATHER_S - time.monotonic())
+                ended += self._take_rest()
+                self._sent_at = time.monotonic()
             for start in range(0, len(ended), FINISH_CHUNK):
                 if not self._send(ended[start : start + FINISH_CHUNK]):
                     logger.warning("%d ended executions are left to the sweep", len(ended) - start + len(self._take()))
@@ -153,6 +160,11 @@ class FinishNotifier(Watcher):
         ended: list[int] = []
         with suppress(Empty):
             ended += self._ended.get(timeout=0.5)
+        return ended + self._take_rest()
+
+    def _take_rest(self) -> list[int]:
+        ended: list[int] = []
+        with suppress(Empty):
             while True:
                 ended += self._ended.get_nowait()
         return ended

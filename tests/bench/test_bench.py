@@ -1,0 +1,48 @@
+"""The benchmarks run and say what they measured; no test asserts a speed."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bench.report import JobsResult, Spread
+from scale_core.settings import CHECKOUT
+
+
+@pytest.mark.journey
+def test_jobs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "jobs", "--count", "5", "--at-once", "4"],
+        cwd=CHECKOUT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert (result["bench"], result["count"], result["at_once"], result["docker"]) == ("jobs", 5, 4, False)
+    assert result["rate"] > 0
+    assert result["bare_rate"] > 0
+    assert all(spread["p50"] <= spread["p95"] <= spread["max"] for spread in result["phases"].values())
+    assert {"scheduler", "devcluster", "executor", "worker", "postgres", "redis"} <= result["cpu_ms"].keys()
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many"])
+def test_a_count_that_is_none(count: str) -> None:
+    command = [sys.executable, "-m", "bench", "jobs", "--count", count]
+    done = subprocess.run(command, cwd=CHECKOUT, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "--count" in done.stderr
+
+
+def test_spread() -> None:
+    assert Spread.of([number / 1000 for number in range(101)]) == Spread(50.0, 95.0, 100.0)
+    assert Spread.of([0.2]) == Spread(200.0, 200.0, 200.0)
+    with pytest.raises(ValueError, match="nothing"):
+        Spread.of([])
+
+
+def test_ratio() -> None:
+    result = JobsResult(10, True, 4, 1.0, rate=8.5, bare_rate=10.0, phases={}, cpu_ms={})
+    assert json.loads(result.to_json())["ratio"] == result.ratio == 0.85
