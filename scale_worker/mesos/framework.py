@@ -127,7 +127,7 @@ class Framework(pymesos.Scheduler):
         self._put(AgentLost(agent_id["value"]))
 
     @_safely
-    def executorLost(self, driver: Any, executor_id: Message, agent_id: Message, status: int) -> None:
+    def executorLost(self, driver: Any, executor_id: Message, agent_id: Message, status: int | None) -> None:
         logger.warning("executor %s on agent %s ended, status %s", executor_id["value"], agent_id["value"], status)
 
     @_safely
@@ -250,6 +250,10 @@ class Driver(pymesos.MesosSchedulerDriver):
         if message.startswith(REMOVED):
             self.forget_framework()
         super().on_error({"message": message})
+
+    def on_failure(self, failure: Message) -> None:
+        """Mesos knows no exit status of an executor that outlived its agent; pymesos would end the stream over that."""
+        super().on_failure({"status": None, **failure})
 
     def change_master(self, new_master: str | None) -> None:
         with self._lock:

@@ -15,11 +15,12 @@ class Reconciler:
         self._period_s = period_s
         self._due: float | None = None
         self._is_first = True
+        self._is_fresh = False
         self._suspects: dict[str, tuple[str, float]] = {}
 
     def subscribed(self, now: float) -> None:
         """Everything may have happened while nobody listened."""
-        self._due = now
+        self._due, self._is_fresh = now, True
 
     def disconnected(self) -> None:
         self._due = None
@@ -37,8 +38,13 @@ class Reconciler:
         return 0.0 if self._is_first else SETTLE_S
 
     def done(self, now: float) -> None:
-        """All running tasks were asked about."""
-        self._due, self._is_first = now + self._period_s, False
+        """All running tasks of that age were asked about.
+
+        Younger ones may have been launched at the master that went away: after a subscription they are asked about as
+        soon as they are old enough, not a whole period later.
+        """
+        pause_s = min(SETTLE_S, self._period_s) if self._is_fresh else self._period_s
+        self._due, self._is_first, self._is_fresh = now + pause_s, False, False
 
     def due_suspects(self, now: float) -> list[tuple[str, str]]:
         """Suspects that are old enough to be asked about; each is named once."""

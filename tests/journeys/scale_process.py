@@ -90,10 +90,8 @@ class Scale:
         return environ.get("SCALE_TEST_HOME") == str(self.home) or Path(sandbox).is_relative_to(self.home)
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Signal every process of that name; SIGKILL as a crash would."""
-        pids = self.pids(name)
-        assert pids, f"no {name} runs"
-        for pid in pids:
+        """Signal every process of that name, as soon as there is one; SIGKILL as a crash would."""
+        for pid in wait_for(f"a process {name}", lambda: self.pids(name)):
             try:
                 os.kill(pid, number)
             except ProcessLookupError:

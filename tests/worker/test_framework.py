@@ -197,6 +197,7 @@ def test_an_event_that_makes_no_sense_ends_nothing() -> None:
         {"type": "UPDATE", "update": {"status": {}}},
         {"type": "OFFERS", "offers": {"offers": [{}]}},
         {"type": "NEW"},
+        {"type": "FAILURE", "failure": {"agent_id": {"value": "A1"}, "executor_id": {"value": "E1"}}},
     ]
     known = {"type": "RESCIND", "rescind": {"offer_id": {"value": "O1"}}}
     with OddMaster([subscribed(), *odd, known]) as master, Client(master.address) as client:
