@@ -62,13 +62,13 @@ LOST_ERRORS = frozenset({"mesos-lost", "node-lost", "scheduler-lost"})
 def classify_task(state: TaskState, reason: str = "", *, has_started: bool = False, timed_out: bool = False) -> Failure:
     """What the end of a task without an outcome of its executor means.
 
-    An executor that dies before the task ran is the sign of a node where it cannot start at all: that is charged, or a
-    broken node would be tried for ever.
+    An executor that dies before the task ran took down a job that had no part in it: that costs no try either. A node
+    where executors cannot start at all does not go on for ever: domain.job.MAX_LOST bounds what a job may lose.
     """
     if timed_out:
         return Failure("timeout", lost=False, message="ran longer than its timeout and was killed")
     if reason in EXECUTOR_REASONS:
-        return _lost("mesos-lost", state, reason) if has_started else _charged("task-launch", state, reason)
+        return _lost("mesos-lost" if has_started else "task-launch", state, reason)
     if state in NODE_LOST_STATES or reason in NODE_LOST_REASONS:
         return _lost("node-lost", state, reason)
     if state in LOST_STATES or state is T.KILLED:
