@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 import stat
 import uuid
@@ -19,6 +20,7 @@ TEMPORARY_PREFIX = ".scale-tmp-"
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _CHUNK = 1024 * 1024
+_NAME_BYTES = 255
 _FILE_MODE = 0o644
 _DIRECTORY_MODE = 0o755
 
@@ -196,6 +198,30 @@ def move_without_overwriting(source: Path, target: Path) -> bool:
         if moved:
             _sync_directory(target.parent)
         return moved
+
+
+def set_aside(source: Path, directory: Path) -> Path:
+    """Move a file into a directory, which is made if need be; where its name is taken, with a number before it.
+
+    Returns where it lies now. Raises BrokerError.
+    """
+    with _sentences("make", str(directory)):
+        directory.mkdir(mode=_DIRECTORY_MODE, exist_ok=True)
+    names = names_aside(source.name)
+    while not move_without_overwriting(source, target := directory / next(names)):
+        continue
+    return target
+
+
+def names_aside(name: str) -> Iterator[str]:
+    """The names that `set_aside` tries, without end: the file's own, then numbered ones.
+
+    A file system takes 255 bytes: a longer name loses its first characters, not its suffix.
+    """
+    yield name
+    for number in itertools.count(1):
+        prefix = f"{number}_"
+        yield prefix + os.fsencode(name)[len(prefix) - _NAME_BYTES :].decode("utf-8", "ignore")
 
 
 @contextmanager

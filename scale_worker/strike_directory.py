@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scale_core.brokers import move_without_overwriting, resolve_mount
+from scale_core.brokers import resolve_mount, set_aside
 from scale_core.errors import BrokerError
 from scale_core.services.ingest import Listed, StoredIngest
 
@@ -44,18 +44,12 @@ def is_gone(directory: Path, name: str, suffix: str) -> bool:
     return not os.path.lexists(directory / name) and not os.path.lexists(directory / f"{name}{suffix}")
 
 
-def set_aside(directory: Path, name: str) -> None:
-    """Move a file that no rule wants into deferred/, never over another one."""
-    target = directory / DEFERRED
+def defer(directory: Path, name: str) -> None:
+    """Move a file that no rule wants into deferred/. A failure is logged; the next scan tries again."""
     try:
-        target.mkdir(mode=0o755, exist_ok=True)
-        number, place = 0, target / name
-        while not move_without_overwriting(directory / name, place):
-            number += 1
-            place = target / f"{number}_{name}"
-    except FileNotFoundError:
-        return  # moved already
-    except (OSError, BrokerError) as error:
+        if os.path.lexists(directory / name):
+            set_aside(directory / name, directory / DEFERRED)
+    except BrokerError as error:
         logger.error("%r stays where it is: %s", str(directory / name), error)
 
 

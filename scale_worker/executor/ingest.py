@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from scale_core.brokers import Broker, move_without_overwriting, resolve_mount
+from scale_core.brokers import Broker, move_without_overwriting, names_aside, resolve_mount, set_aside
 from scale_core.domain import media_type
 from scale_core.domain.execution import IngestItem, IngestOutcome
 from scale_core.errors import BrokerError
@@ -44,7 +44,7 @@ def ingest(item: IngestItem, workspaces: Workspaces, mounts: Mapping[str, str]) 
 def _store(directory: Path, claimed: Path, item: IngestItem, broker: Broker) -> IngestOutcome:
     stored = broker.store(claimed, item.file_path, duplicates_of=item.known_checksums)
     if not stored.stored:
-        _set_aside(directory, claimed, item.file_name)
+        _set_aside(directory, claimed)
     return IngestOutcome(
         item.ingest_id,
         STORED if stored.stored else DUPLICATE,
@@ -80,24 +80,19 @@ def _claim(directory: Path, item: IngestItem) -> Path | None:
 def _look_among_duplicates(directory: Path, item: IngestItem) -> IngestOutcome:
     """A file that vanished may have been set aside by an execution whose outcome was lost."""
     duplicates = Broker(directory / DUPLICATES)
-    number, name = 0, item.file_name
-    while os.path.lexists(duplicates.root / name):
+    for name in names_aside(item.file_name):
+        if not os.path.lexists(duplicates.root / name):
+            break
         found = duplicates.measure(name)
         if found.checksum in item.known_checksums:
             guessed = media_type.guess(item.file_name)
             return IngestOutcome(item.ingest_id, DUPLICATE, found.size, found.checksum, guessed)
-        number += 1
-        name = f"{number}_{item.file_name}"
     raise BrokerError(f"{item.file_name!r} is no longer in {directory}")
 
 
-def _set_aside(directory: Path, claimed: Path, file_name: str) -> None:
-    """Move a duplicate's original to duplicate/, with a number before its name when that is taken."""
-    (directory / DUPLICATES).mkdir(exist_ok=True)
-    number, name = 0, file_name
-    while not move_without_overwriting(claimed, directory / DUPLICATES / name):
-        number += 1
-        name = f"{number}_{file_name}"
+def _set_aside(directory: Path, claimed: Path) -> None:
+    """Move a duplicate's original to duplicate/."""
+    set_aside(claimed, directory / DUPLICATES)
     claimed.parent.rmdir()
 
 

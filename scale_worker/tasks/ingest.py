@@ -56,7 +56,7 @@ def scan(watched: ActiveStrike) -> None:
         strike.record_scan(session, watched.id, None, utcnow())
         done = ingest.finished_ingests(session, originals) if originals else set()
     for name in result.deferred:
-        strike_directory.set_aside(directory, name)
+        strike_directory.defer(directory, name)
     for ingest_id in done:
         strike_directory.remove_originals(directory, ingest_id)
 

@@ -202,3 +202,19 @@ def test_delete(broker: brokers.Broker, root: Path) -> None:
     broker.delete("x")
     broker.delete("x")
     assert names(root) == []
+
+
+def test_set_aside_numbers_what_is_there_already(tmp_path: Path) -> None:
+    long = "ü" * 125 + ".tif"  # 254 bytes
+    for name in ("a.txt", long):
+        for content in ("first", "second", "third"):
+            (tmp_path / name).write_text(content)
+            brokers.set_aside(tmp_path / name, tmp_path / "aside")
+    found = {path.name: path.read_text() for path in (tmp_path / "aside").iterdir()}
+    assert {"a.txt": "first", "1_a.txt": "second", "2_a.txt": "third"}.items() <= found.items()
+    assert sorted(content for name, content in found.items() if name.endswith(".tif")) == ["first", "second", "third"]
+
+
+def test_set_aside_of_nothing_says_so(tmp_path: Path) -> None:
+    with pytest.raises(BrokerError, match="gone"):
+        brokers.set_aside(tmp_path / "gone", tmp_path / "aside")

@@ -23,9 +23,8 @@ pytestmark = pytest.mark.journey
 JOBS = 30
 # The end of the command is noted outside of Scale; what it is given to do takes long enough to be interrupted.
 SCRIPT = "sleep 0.3; echo $SCALE_JOB_ID > made.txt; echo ARTIFACT:made:made.txt; echo $SCALE_JOB_ID >> {ran}"
-LOST = {"mesos-lost", "node-lost"}  # costs no try
-# An executor that dies before a job began may be one that cannot start on its node: that costs a try, of the usual 3.
-NOT_STARTED = {"task-launch"}
+LOST = {"mesos-lost", "node-lost"}  # none of these costs a try
+NOT_STARTED = {"task-launch"}  # the executor died before the job began
 
 
 @pytest.fixture(scope="module")
