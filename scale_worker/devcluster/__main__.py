@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--port", type=int, default=5050, help="of the master")
     parser.add_argument("--agent-port", type=int, help="of the agent (default: the one after --port)")
     parser.add_argument("--work-dir", type=Path, required=True, help="for sandboxes and state")
-    parser.add_argument("--hostname", default=socket.gethostname(), help="of the agent in offers")
+    parser.add_argument("--hostname", default=own_name(), help="of the agent in offers")
     parser.add_argument("--cpus", type=float, default=0.0, help="0: as many as the machine has")
     parser.add_argument("--mem", type=float, default=0.0, help="MiB; 0: three quarters of the machine's")
     parser.add_argument("--disk", type=float, default=0.0, help="MiB; 0: what is free where the work directory is")
@@ -80,6 +81,15 @@ def parse(arguments: Sequence[str]) -> Options:
         allocation_interval_s=given.allocation_interval,
         retry_s=given.update_retry,
     )
+
+
+def own_name() -> str:
+    """The machine's name, if it leads to where we listen; Debian gives it 127.0.1.1, where nobody would find us."""
+    name = socket.gethostname()
+    with suppress(OSError):
+        if HOST in {info[4][0] for info in socket.getaddrinfo(name, None, socket.AF_INET)}:
+            return name
+    return "localhost"
 
 
 def bind(port: int) -> socket.socket:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from scale_core.errors import Conflict
+from scale_worker.devcluster.__main__ import HOST, own_name
 from scale_worker.devcluster.journal import Journal
 from scale_worker.devcluster.resources import Resources
 from tests.mesos_client import scalar
@@ -74,3 +76,13 @@ def test_a_journal_remembers_what_is_alive(tmp_path: Path) -> None:
         assert again.contents.tasks["f", "a"]["uuids"] == ["u2"]
         again.close()
     assert len(path.read_bytes().splitlines()) == 5
+
+
+@pytest.mark.parametrize("name", ["", "no-such-host.invalid"])
+def test_the_agent_is_reached_by_the_name_it_offers(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Also on a machine whose own name leads nowhere, or elsewhere."""
+    if name:
+        monkeypatch.setattr(socket, "gethostname", lambda: name)
+    with socket.create_server((HOST, 0)) as server, socket.create_connection((own_name(), server.getsockname()[1])):
+        server.settimeout(5)
+        server.accept()[0].close()
