@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 
 def make_engine(url: str, pool_size: int = 5, **options: Any) -> Engine:
-    """An engine for PostgreSQL: UTC, statement and idle time-outs, dead connections noticed before use."""
+    """An engine for PostgreSQL: UTC, lock and idle time-outs; dead connections are noticed before use by default."""
     return create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
+        pool_pre_ping=options.pop("pool_pre_ping", True),
         json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
         json_deserializer=_loads,
         connect_args={

@@ -55,6 +55,7 @@ class Finished:
     job_exe_ids: tuple[int, ...] = ()
     removable: tuple[StoredIngest, ...] = ()
     moving: tuple[int, ...] = ()  # ids of parsed files that are to lie elsewhere
+    absent: tuple[Elsewhere, ...] = ()  # not finished: their outcomes have to be fetched first
 
 
 def unfinished(session: Session, limit: int, older_than_s: float, now: datetime) -> list[int]:
@@ -72,7 +73,7 @@ def unfinished(session: Session, limit: int, older_than_s: float, now: datetime)
     )
 
 
-def elsewhere(session: Session, ids: Sequence[int]) -> list[Elsewhere]:
+def _elsewhere(session: Session, ids: Sequence[int]) -> list[Elsewhere]:
     """Those of the executions whose outcome has to be fetched from their node first."""
     rows = session.execute(
         select(JobExecution.id, Node.hostname, Node.port, JobExecution.outcome_file, JobExecution.task_ended)
@@ -122,7 +123,9 @@ def finish(session: Session, ids: Sequence[int], now: datetime) -> Finished:
     for end, failure_ in failed:
         _fail(session, end, owners[end.job_id], failure_, now)
     recipe.advance(session, list(recipes.values()), now)
-    return Finished(tuple(each.id for each in executions), tuple(removable), tuple(moving))
+    done = tuple(each.id for each in executions)
+    absent = _elsewhere(session, ids) if len(done) < len(ids) else []
+    return Finished(done, tuple(removable), tuple(moving), tuple(absent))
 
 
 class _End:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from scale_core.db.job import Error, JobType, JobTypeRevision
 from scale_core.db.recipe import RecipeType
+from scale_core.db.session import QUEUE_CHANNEL, notify
 from scale_core.documents import error_interface, job_interface, recipe_definition
 from scale_core.domain.job_interface import JobInterface
 from scale_core.domain.recipe import check_connections
@@ -81,6 +82,7 @@ def edit(session: Session, job_type_id: int, fields: Mapping[str, Any], now: dat
         )
     trigger_rule.set_rule(session, job_type, fields, now)
     session.flush()
+    notify(session, QUEUE_CHANNEL)  # a pause or a limit may have been lifted
     return job_type
 
 

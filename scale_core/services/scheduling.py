@@ -122,8 +122,10 @@ def start(session: Session, launches: Iterable[Launch], now: datetime) -> Starte
 
 def load_scheduler(session: Session) -> SchedulerState:
     """The scheduler row, made if it is not there."""
-    session.execute(insert(Scheduler).values(id=1).on_conflict_do_nothing())
-    row = session.execute(select(Scheduler.is_paused, Scheduler.framework_id).where(Scheduler.id == 1)).one()
+    row = session.execute(select(Scheduler.is_paused, Scheduler.framework_id).where(Scheduler.id == 1)).one_or_none()
+    if row is None:
+        session.execute(insert(Scheduler).values(id=1).on_conflict_do_nothing())
+        return load_scheduler(session)
     return SchedulerState(row.is_paused, row.framework_id)
 
 

@@ -137,7 +137,12 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    engine = make_engine(settings.database_url, pool_size=2, application_name="scale-scheduler")
+    engine = make_engine(
+        settings.database_url,
+        pool_size=2,
+        application_name="scale-scheduler",
+        pool_pre_ping=False,  # a round that meets a dead connection is repeated
+    )
     leadership = Leadership(settings.database_url)
     try:
         while leadership.wait(stopping):

@@ -49,12 +49,11 @@ def sweep_executions() -> None:
 
 def _finish(ids: list[int]) -> None:
     with transaction(sessions()) as session:
-        far = execution.elsewhere(session, ids)
-    for each in far:
-        _fetch_outcome(each)
-    with transaction(sessions()) as session:
         finished = execution.finish(session, ids, utcnow())
     _tidy(finished)
+    here = [each.job_exe_id for each in finished.absent if _fetch_outcome(each)]
+    if here:
+        _finish(here)
 
 
 def _tidy(finished: Finished) -> None:
@@ -80,8 +79,11 @@ def _move(file_ids: Sequence[int]) -> None:
             parse.moved(session, move, utcnow())
 
 
-def _fetch_outcome(where: Elsewhere) -> None:
-    """Read a large outcome through the agent's files API and keep it; gone for good, the execution is lost."""
+def _fetch_outcome(where: Elsewhere) -> bool:
+    """Read a large outcome through the agent's files API and keep it; gone for good, the execution is lost.
+
+    False while neither is certain: the sweep asks again.
+    """
     url = f"http://{where.hostname}:{where.port}/files/download"
     try:
         with requests.Session() as agent:
@@ -89,12 +91,19 @@ def _fetch_outcome(where: Elsewhere) -> None:
             response = agent.get(url, params={"path": where.path}, timeout=AGENT_TIMEOUT_S)
     except requests.RequestException as error:
         logger.warning("outcome of execution %d is out of reach: %s", where.job_exe_id, error)
-        if utcnow() - where.task_ended > OUTCOME_PATIENCE:
-            with transaction(sessions()) as session:
-                execution.lose_outcome(session, where.job_exe_id, f"{where.hostname}, which holds its outcome, is gone")
-        return
+        if utcnow() - where.task_ended < OUTCOME_PATIENCE:
+            return False
+        return _lose(where, f"{where.hostname}, which holds its outcome, is gone")
+    if response.status_code == requests.codes.not_found:
+        return _lose(where, f"its outcome {where.path} is gone from {where.hostname}")
+    if response.status_code != requests.codes.ok:
+        return False
     with transaction(sessions()) as session:
-        if response.status_code == requests.codes.ok:
-            task_status.store_outcome(session, where.job_exe_id, response.json())
-        elif response.status_code == requests.codes.not_found:
-            execution.lose_outcome(session, where.job_exe_id, f"its outcome {where.path} is gone from {where.hostname}")
+        task_status.store_outcome(session, where.job_exe_id, response.json())
+    return True
+
+
+def _lose(where: Elsewhere, reason: str) -> bool:
+    with transaction(sessions()) as session:
+        execution.lose_outcome(session, where.job_exe_id, reason)
+    return True
