@@ -153,6 +153,19 @@ def test_logs_are_there_while_the_job_runs_and_afterwards(
     assert (kept["is_finished"], kept["stdout"], kept["stderr"]) == (True, "first\nlast\n", "trouble\n")
 
 
+def test_an_outcome_too_large_for_a_status_update_arrives_all_the_same(
+    scale: Scale, make: Callable[..., dict[str, Any]]
+) -> None:
+    """Noise does not compress: 700 kB of it stay in the sandbox, and a worker reads them through the agent."""
+    noise = make("head -c 500000 /dev/urandom | base64; echo the end")
+    job = scale.until(scale.queue(noise), "COMPLETED")
+    stdout = scale.logs(job)["stdout"]
+    assert stdout.endswith("the end\n")
+    assert len(stdout) > 600_000
+    assert job["job_exes"][0]["job_exit_code"] == 0
+    assert list(scale.home.glob("devcluster/**/outcome.json")), "it was small enough for the status update"
+
+
 def test_a_canceled_job_stops(scale: Scale, make: Callable[..., dict[str, Any]], image: str | None) -> None:
     """Even one that does not want to."""
     job = scale.until(scale.queue(make("trap '' TERM; echo up; while :; do sleep 0.1; done", image)), "RUNNING")
