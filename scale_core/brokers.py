@@ -154,14 +154,6 @@ class Broker:
         with self.open(file_path) as file, _sentences("read", file_path):
             return Stored(*_measure(file))
 
-    def fetch(self, file_path: str, link: Path) -> None:
-        """Make a workspace file available at a local path: a symlink, as the workspace is a file system."""
-        path = self.locate(file_path)
-        with _sentences("read", file_path):
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise BrokerError(f"{file_path!r} is not a regular file")
-            link.symlink_to(path)
-
     def move(self, old_path: str, new_path: str) -> None:
         """Move a file within the workspace; done already counts as done; never onto another file."""
         source, target = self.locate(old_path), self._writable(new_path)

@@ -71,7 +71,6 @@ def _values(entries: list[dict[str, Any]]) -> dict[str, DataValue]:
         entry["name"]: DataValue(
             value=entry.get("value"),
             file_ids=(entry["file_id"],) if "file_id" in entry else tuple(entry.get("file_ids", ())),
-            is_single="file_id" in entry,
         )
         for entry in entries
     }

@@ -32,7 +32,7 @@ class ErrorCategory(StrEnum):
     DATA = "DATA"
 
 
-J, E = JobStatus, ExecutionStatus
+J = JobStatus
 
 JOB_MOVES: dict[JobStatus, frozenset[JobStatus]] = {
     J.PENDING: frozenset({J.QUEUED, J.BLOCKED, J.FAILED, J.CANCELED}),
@@ -43,14 +43,6 @@ JOB_MOVES: dict[JobStatus, frozenset[JobStatus]] = {
     J.FAILED: frozenset({J.QUEUED, J.CANCELED, J.PENDING, J.BLOCKED}),
     J.CANCELED: frozenset({J.QUEUED, J.PENDING, J.BLOCKED}),
     J.COMPLETED: frozenset(),
-}
-
-EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
-    E.QUEUED: frozenset({E.RUNNING, E.CANCELED}),
-    E.RUNNING: frozenset({E.COMPLETED, E.FAILED, E.CANCELED}),
-    E.FAILED: frozenset(),
-    E.COMPLETED: frozenset(),
-    E.CANCELED: frozenset(),
 }
 
 FINAL_JOB_STATUSES = frozenset({J.FAILED, J.COMPLETED, J.CANCELED})

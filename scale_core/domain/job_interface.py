@@ -70,7 +70,6 @@ class DataValue:
 
     value: str | None = None
     file_ids: tuple[int, ...] = ()
-    is_single: bool = False  # given as file_id
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def _queue(session: Session, rule: FileRule, target: Target, file_id: int, event
     store = workspace.by_names(session, [rule.workspace_name]).get(rule.workspace_name)
     if store is None:
         raise Invalid(f"there is no workspace called {rule.workspace_name!r}")
-    inputs = {rule.input_data_name: DataValue(file_ids=(file_id,), is_single=True)}
+    inputs = {rule.input_data_name: DataValue(file_ids=(file_id,))}
     if isinstance(target, RecipeType):
         queue.queue_recipe(session, target, RecipeData(inputs, store.id), event_id, now)
     else:

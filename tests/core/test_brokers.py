@@ -139,7 +139,6 @@ def test_nothing_leaves_the_root(broker: brokers.Broker, root: Path, tmp_path: P
     for act in (
         lambda: broker.store(local, path),
         lambda: broker.open(path),
-        lambda: broker.fetch(path, tmp_path / "fetched"),
         lambda: broker.move(path, "new"),
         lambda: broker.delete(path),
     ):
@@ -169,17 +168,6 @@ def test_list(broker: brokers.Broker, root: Path, local: Path) -> None:
     assert broker.list("sub") == []
     with pytest.raises(BrokerError, match="does not exist"):
         broker.list("absent")
-
-
-def test_fetch(broker: brokers.Broker, root: Path, tmp_path: Path) -> None:
-    (root / "x").write_bytes(b"1")
-    broker.fetch("x", tmp_path / "linked")
-    assert (tmp_path / "linked").read_bytes() == b"1"
-    with pytest.raises(BrokerError, match="does not exist"):
-        broker.fetch("absent", tmp_path / "other")
-    (root / "dir").mkdir()
-    with pytest.raises(BrokerError, match="regular"):
-        broker.fetch("dir", tmp_path / "other")
 
 
 def test_move(broker: brokers.Broker, root: Path) -> None:
