@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
 from typing import Any, NoReturn
 
 import flask_smorest
 import orjson
-from flask import Request
+from flask import Request, Response
+from flask.views import MethodView
+from marshmallow import Schema
 from webargs.flaskparser import FlaskParser
 
 from scale_api.errors import UnsupportedMediaType
+from scale_api.query import Listing, answer, page_of
+from scale_api.shapes import shape_of
 from scale_core.errors import Invalid, Problem
+from scale_core.queries.shape import Shape
 
 MAX_DEPTH = 64
+ListView = Callable[[Any, Listing, Shape], tuple[Sequence[Any], int]]
 
 
 class Parser(FlaskParser):
@@ -43,6 +50,23 @@ class Parser(FlaskParser):
 
 class Blueprint(flask_smorest.Blueprint):
     ARGUMENTS_PARSER = Parser()
+
+    def listing(self, query: type[Schema], item: type[Schema]) -> Callable[[ListView], Any]:
+        """A list of `item`: the view returns the rows of a page, in the shape that it is given, and the number of all.
+
+        Lists are not dumped by their schema: it only says which values their rows show.
+        """
+
+        def decorate(view: ListView) -> Any:
+            @wraps(view)
+            def get(resource: MethodView, listing: Listing) -> Response:
+                return answer(listing, *view(resource, listing, shape_of(item)))
+
+            listed = self.arguments(query, location="query")(self.response(200, page_of(item))(get))
+            listed.item = item
+            return listed
+
+        return decorate
 
 
 def _check(value: Any) -> None:

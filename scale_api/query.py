@@ -8,10 +8,11 @@ from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from flask import request
+from flask import Response, request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validates_schema
 
 from scale_api.fields import Answer, Moment
+from scale_api.json_provider import to_json
 from scale_core.errors import NotFound
 from scale_core.queries.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page, Period
 
@@ -108,6 +109,11 @@ def envelope(listing: Listing, rows: Sequence[Any], total: int) -> dict[str, Any
         "previous": _url_of(page.number - 1) if page.number > 1 else None,
         "results": rows,
     }
+
+
+def answer(listing: Listing, rows: Sequence[Any], total: int) -> Response:
+    """The answer of a list whose rows are shown as they are. Raises NotFound for a page beyond the end."""
+    return Response(to_json(envelope(listing, rows, total)), content_type="application/json")
 
 
 @cache

@@ -11,9 +11,10 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Body, required_text, text
-from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.query import Listing, ListQuery
 from scale_api.schemas import ErrorAnswer
 from scale_core.queries import error as queries
+from scale_core.queries.shape import Shape
 from scale_core.services import error as services
 from scale_core.timestamps import utcnow
 
@@ -39,11 +40,10 @@ class ErrorPatch(Body):
 
 @blp.route("/errors/")
 class Errors(MethodView):
-    @blp.arguments(ErrorQuery, location="query")
-    @blp.response(200, page_of(ErrorAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(ErrorQuery, ErrorAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Error List"""
-        return envelope(listing, *queries.list_errors(session(), listing.filters, listing.page))
+        return queries.list_errors(session(), listing.filters, listing.page, shape)
 
     @blp.arguments(ErrorBody)
     @blp.response(201, ErrorAnswer)

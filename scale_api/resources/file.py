@@ -15,11 +15,12 @@ from scale_api import database
 from scale_api.blueprint import Blueprint
 from scale_api.database import session
 from scale_api.fields import Answer, Flag, Time, texts
-from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.query import Listing, ListQuery
 from scale_api.schemas import FileAnswer, ProductAnswer, SourceAnswer
 from scale_core.brokers import broker_for
 from scale_core.errors import NotFound
 from scale_core.queries import file as queries
+from scale_core.queries.shape import Shape
 
 if TYPE_CHECKING:
     from scale_core.db.file import ScaleFile
@@ -70,11 +71,10 @@ class SourceDetailsAnswer(SourceAnswer):
 
 @blp.route("/files/")
 class Files(MethodView):
-    @blp.arguments(FileQuery, location="query")
-    @blp.response(200, page_of(FileAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(FileQuery, FileAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """File List"""
-        return envelope(listing, *queries.list_files(session(), listing.filters, listing.page))
+        return queries.list_files(session(), listing.filters, listing.page, shape)
 
 
 @blp.route("/files/<id:file_id>/")
@@ -99,20 +99,18 @@ class FileContent(MethodView):
 
 @blp.route("/sources/")
 class Sources(MethodView):
-    @blp.arguments(SourceQuery, location="query")
-    @blp.response(200, page_of(SourceAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(SourceQuery, SourceAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Source File List"""
-        return envelope(listing, *queries.list_sources(session(), listing.filters, listing.page))
+        return queries.list_sources(session(), listing.filters, listing.page, shape)
 
 
 @blp.route("/sources/updates/")
 class SourceUpdates(MethodView):
-    @blp.arguments(SourceQuery, location="query")
-    @blp.response(200, page_of(SourceUpdateAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(SourceQuery, SourceUpdateAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Source File Updates"""
-        return envelope(listing, *queries.list_source_updates(session(), listing.filters, listing.page))
+        return queries.list_source_updates(session(), listing.filters, listing.page, shape)
 
 
 @blp.route("/sources/<id:source_id>/")

@@ -13,11 +13,12 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Time, ids, required_text, text, texts
-from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.query import Listing, ListQuery
 from scale_api.schemas import JobInExecution, Reference, SourceAnswer, Warnings
 from scale_core.brokers import resolve_mount
 from scale_core.errors import BrokerError, Invalid, Problem
 from scale_core.queries import ingest as queries
+from scale_core.queries.shape import Shape
 from scale_core.services import strike
 from scale_core.timestamps import utcnow
 
@@ -101,11 +102,10 @@ class IngestDetailsAnswer(IngestAnswer):
 
 @blp.route("/ingests/")
 class Ingests(MethodView):
-    @blp.arguments(IngestQuery, location="query")
-    @blp.response(200, page_of(IngestAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(IngestQuery, IngestAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Ingest List"""
-        return envelope(listing, *queries.list_ingests(session(), listing.filters, listing.page))
+        return queries.list_ingests(session(), listing.filters, listing.page, shape)
 
 
 @blp.route("/ingests/<id:ingest_id>/")
@@ -135,11 +135,10 @@ class StrikeCreate(MethodView):
 
 @blp.route("/strikes/")
 class Strikes(MethodView):
-    @blp.arguments(StrikeQuery, location="query")
-    @blp.response(200, page_of(StrikeAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(StrikeQuery, StrikeAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Strike List"""
-        return envelope(listing, *queries.list_strikes(session(), listing.filters, listing.page))
+        return queries.list_strikes(session(), listing.filters, listing.page, shape)
 
     @blp.arguments(StrikeBody)
     @blp.response(201, StrikeDetailsAnswer)

@@ -10,7 +10,7 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, StrictBody, ids, texts
-from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.query import Listing, ListQuery
 from scale_api.schemas import (
     EventAnswer,
     ExecutionBase,
@@ -25,6 +25,7 @@ from scale_core.domain.job import JobStatus
 from scale_core.errors import IllegalTransition, Invalid
 from scale_core.queries import job as queries
 from scale_core.queries.job import Parameter
+from scale_core.queries.shape import Shape
 from scale_core.services import queue as services
 from scale_core.timestamps import utcnow
 
@@ -94,29 +95,26 @@ class JobWithExecutionAnswer(JobAnswer):
 
 @blp.route("/jobs/")
 class Jobs(MethodView):
-    @blp.arguments(JobQuery, location="query")
-    @blp.response(200, page_of(JobAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(JobQuery, JobAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Job List"""
-        return envelope(listing, *queries.list_jobs(session(), listing.filters, listing.page))
+        return queries.list_jobs(session(), listing.filters, listing.page, shape)
 
 
 @blp.route("/jobs/updates/")
 class JobUpdates(MethodView):
-    @blp.arguments(JobQuery, location="query")
-    @blp.response(200, page_of(JobUpdateAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(JobQuery, JobUpdateAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Job Updates"""
-        return envelope(listing, *queries.list_updates(session(), listing.filters, listing.page))
+        return queries.list_updates(session(), listing.filters, listing.page, shape)
 
 
 @blp.route("/jobs/executions/")
 class JobsWithExecution(MethodView):
-    @blp.arguments(JobQuery, location="query")
-    @blp.response(200, page_of(JobWithExecutionAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(JobQuery, JobWithExecutionAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Job with Execution List"""
-        return envelope(listing, *queries.list_with_execution(session(), listing.filters, listing.page))
+        return queries.list_with_execution(session(), listing.filters, listing.page, shape)
 
 
 @blp.route("/jobs/<id:job_id>/")

@@ -12,13 +12,14 @@ from scale_api import database, sandbox
 from scale_api.blueprint import Blueprint
 from scale_api.database import session
 from scale_api.fields import ids, texts
-from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.query import Listing, ListQuery
 from scale_api.resources.node import NodeAnswer
 from scale_api.schemas import ExecutionAnswer
 from scale_core.domain.job import ExecutionStatus
 from scale_core.queries import job_execution as queries
 from scale_core.queries.job_execution import StoredLog
 from scale_core.queries.listing import With
+from scale_core.queries.shape import Shape
 
 blp = Blueprint("job_execution", __name__, description="Executions of jobs")
 
@@ -70,11 +71,10 @@ class LogsAnswer(ExecutionAnswer):
 
 @blp.route("/job-executions/")
 class Executions(MethodView):
-    @blp.arguments(ExecutionQuery, location="query")
-    @blp.response(200, page_of(ExecutionAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(ExecutionQuery, ExecutionAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Job Execution List"""
-        return envelope(listing, *queries.list_executions(session(), listing.filters, listing.page))
+        return queries.list_executions(session(), listing.filters, listing.page, shape)
 
 
 @blp.route("/job-executions/<id:execution_id>/")

@@ -16,6 +16,7 @@ from scale_api.query import Listing, ListQuery, PageQuery, PeriodQuery, envelope
 from scale_api.schemas import CountAnswer, ErrorAnswer, JobTypeAnswer, JobTypeBase, TriggerRuleAnswer, Warnings
 from scale_core.queries import job_type as queries
 from scale_core.queries.listing import Period
+from scale_core.queries.shape import Shape
 from scale_core.services import job_type as services
 from scale_core.timestamps import utcnow
 
@@ -93,11 +94,10 @@ class SystemFailureAnswer(Answer):
 
 @blp.route("/job-types/")
 class JobTypes(MethodView):
-    @blp.arguments(JobTypeQuery, location="query")
-    @blp.response(200, page_of(JobTypeAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(JobTypeQuery, JobTypeAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Job Type List"""
-        return envelope(listing, *queries.list_job_types(session(), listing.filters, listing.page))
+        return queries.list_job_types(session(), listing.filters, listing.page, shape)
 
     @blp.arguments(JobTypeBody)
     @blp.response(201, JobTypeDetailsAnswer)

@@ -17,6 +17,7 @@ from scale_api.schemas import CountAnswer, NodeRef, RunningExecution
 from scale_core.errors import Invalid
 from scale_core.queries import node as queries
 from scale_core.queries.listing import Period
+from scale_core.queries.shape import Shape
 from scale_core.services import node as services
 from scale_core.timestamps import utcnow
 
@@ -103,11 +104,10 @@ class SchedulerAnswer(Answer):
 
 @blp.route("/nodes/")
 class Nodes(MethodView):
-    @blp.arguments(NodeQuery, location="query")
-    @blp.response(200, page_of(NodeAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(NodeQuery, NodeAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Node List"""
-        return envelope(listing, *queries.list_nodes(session(), listing.filters, listing.page))
+        return queries.list_nodes(session(), listing.filters, listing.page, shape)
 
 
 @blp.route("/nodes/status/")

@@ -10,10 +10,11 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.database import session
 from scale_api.fields import Flag, ids, texts
-from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.query import Listing, ListQuery
 from scale_api.resources.file import UpdateAnswer
 from scale_api.schemas import ProductAnswer, SourceAnswer
 from scale_core.queries import file as queries
+from scale_core.queries.shape import Shape
 
 blp = Blueprint("product", __name__, description="Products that Scale has produced")
 
@@ -40,20 +41,18 @@ class ProductDetailsAnswer(ProductAnswer):
 
 @blp.route("/products/")
 class Products(MethodView):
-    @blp.arguments(ProductQuery, location="query")
-    @blp.response(200, page_of(ProductAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(ProductQuery, ProductAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Product List"""
-        return envelope(listing, *queries.list_products(session(), listing.filters, listing.page))
+        return queries.list_products(session(), listing.filters, listing.page, shape)
 
 
 @blp.route("/products/updates/")
 class ProductUpdates(MethodView):
-    @blp.arguments(ProductQuery, location="query")
-    @blp.response(200, page_of(ProductUpdateAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(ProductQuery, ProductUpdateAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Product Updates"""
-        return envelope(listing, *queries.list_product_updates(session(), listing.filters, listing.page))
+        return queries.list_product_updates(session(), listing.filters, listing.page, shape)
 
 
 @blp.route("/products/<id:product_id>/")

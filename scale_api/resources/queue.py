@@ -11,10 +11,11 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, IdNumber, Int, Moment, Time, ids, texts
-from scale_api.query import Listing, PageQuery, check_period, envelope, page_of
+from scale_api.query import Listing, PageQuery, answer, check_period, envelope, page_of
 from scale_api.resources.job import JobDetailsAnswer
 from scale_api.resources.recipe import RecipeDetailsAnswer
 from scale_api.schemas import JobAnswer, JobTypeBase
+from scale_api.shapes import shape_of
 from scale_core.errors import NotFound
 from scale_core.queries import job as job_queries
 from scale_core.queries import queue as queries
@@ -135,8 +136,7 @@ class RequeueJobs(MethodView):
             with transaction() as writing:
                 chunk = job_ids[start : start + REQUEUE_CHUNK]
                 services.requeue(writing, chunk, body.get("priority"), utcnow())
-        selected = job_queries.JobFilters(ids=tuple(job_ids))
-        return envelope(listing, *job_queries.list_jobs(session(), selected, listing.page))
+        return answer(listing, *job_queries.list_of(session(), job_ids, listing.page, shape_of(JobAnswer)))
 
 
 def _selection(body: dict[str, Any]) -> job_queries.JobFilters:

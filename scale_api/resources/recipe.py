@@ -10,7 +10,7 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.database import session
 from scale_api.fields import Answer, Time, ids, texts
-from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.query import Listing, ListQuery
 from scale_api.schemas import (
     EventAnswer,
     FileAnswer,
@@ -21,6 +21,7 @@ from scale_api.schemas import (
     Reference,
 )
 from scale_core.queries import recipe as queries
+from scale_core.queries.shape import Shape
 
 blp = Blueprint("recipe", __name__, description="Recipes")
 
@@ -61,11 +62,10 @@ class RecipeDetailsAnswer(RecipeAnswer):
 
 @blp.route("/recipes/")
 class Recipes(MethodView):
-    @blp.arguments(RecipeQuery, location="query")
-    @blp.response(200, page_of(RecipeAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(RecipeQuery, RecipeAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Recipe List"""
-        return envelope(listing, *queries.list_recipes(session(), listing.filters, listing.page))
+        return queries.list_recipes(session(), listing.filters, listing.page, shape)
 
 
 @blp.route("/recipes/<id:recipe_id>/")

@@ -11,9 +11,10 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Body, Document, Flag, Time, required_text, text
-from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.query import Listing, ListQuery
 from scale_api.schemas import JobTypeBase, RecipeTypeBase, Reference, TriggerRuleAnswer, Warnings
 from scale_core.queries import recipe as queries
+from scale_core.queries.shape import Shape
 from scale_core.services import recipe_type as services
 from scale_core.timestamps import utcnow
 
@@ -59,11 +60,10 @@ class RecipeTypeDetailsAnswer(RecipeTypeAnswer):
 
 @blp.route("/recipe-types/")
 class RecipeTypes(MethodView):
-    @blp.arguments(RecipeTypeQuery, location="query")
-    @blp.response(200, page_of(RecipeTypeAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(RecipeTypeQuery, RecipeTypeAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Recipe Type List"""
-        return envelope(listing, *queries.list_recipe_types(session(), listing.filters, listing.page))
+        return queries.list_recipe_types(session(), listing.filters, listing.page, shape)
 
     @blp.arguments(RecipeTypeBody)
     @blp.response(201, RecipeTypeDetailsAnswer)

@@ -11,9 +11,10 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Flag, Time, required_text, text, texts
-from scale_api.query import Listing, ListQuery, envelope, page_of
+from scale_api.query import Listing, ListQuery
 from scale_api.schemas import Warnings
 from scale_core.queries import workspace as queries
+from scale_core.queries.shape import Shape
 from scale_core.services import workspace as services
 from scale_core.timestamps import utcnow
 
@@ -58,11 +59,10 @@ class WorkspaceDetailsAnswer(WorkspaceAnswer):
 
 @blp.route("/workspaces/")
 class Workspaces(MethodView):
-    @blp.arguments(WorkspaceQuery, location="query")
-    @blp.response(200, page_of(WorkspaceAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(WorkspaceQuery, WorkspaceAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Workspace List"""
-        return envelope(listing, *queries.list_workspaces(session(), listing.filters, listing.page))
+        return queries.list_workspaces(session(), listing.filters, listing.page, shape)
 
     @blp.arguments(WorkspaceBody)
     @blp.response(201, WorkspaceDetailsAnswer)

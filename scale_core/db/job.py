@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from scale_core.db.base import Base, BigInt, Document, Id, Stamped, enum_of
@@ -78,10 +90,15 @@ class JobType(Stamped, Base):
 
     trigger_rule: Mapped[TriggerRule | None] = relationship("TriggerRule")
 
-    @property
+    @hybrid_property
     def uses_docker(self) -> bool:
         """Derived: a type with an image runs in a container."""
         return bool(self.docker_image)
+
+    @uses_docker.inplace.expression
+    @classmethod
+    def _uses_docker(cls) -> ColumnElement[bool]:
+        return func.coalesce(cls.docker_image, "") != ""
 
 
 class JobTypeRevision(Base):

@@ -39,9 +39,6 @@ Sessions = Callable[[], Session]
 QUEUE_CHANNEL = "scale_queue"  # NOTIFY: the offer handler should look at the queue
 
 
-QUEUE_CHANNEL = "scale_queue"  # NOTIFY: the offer handler should look at the queue
-
-
 @contextmanager
 def transaction(sessions: Sessions) -> Iterator[Session]:
     """One short transaction: committed at the end of the block, rolled back by an exception."""

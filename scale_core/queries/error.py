@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from scale_core.db.job import Error
-from scale_core.db.session import paginate
 from scale_core.errors import NotFound
-from scale_core.queries.listing import ALWAYS, Order, Page, Period
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, read_page
+from scale_core.queries.shape import Json, Shape, rows
 
 ORDER = Order(Error, default=["last_modified"])
 
@@ -21,9 +21,9 @@ class ErrorFilters:
     period: Period = ALWAYS
 
 
-def list_errors(session: Session, filters: ErrorFilters, page: Page) -> tuple[Sequence[Error], int]:
-    query = filters.period.limit(select(Error), Error.last_modified)
-    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+def list_errors(session: Session, filters: ErrorFilters, page: Page, shape: Shape) -> tuple[Sequence[Json], int]:
+    query = filters.period.limit(select(Error.id), Error.last_modified)
+    return read_page(session, query, ORDER, page, filters, rows(Error, shape).read)
 
 
 def get_error(session: Session, error_id: int) -> Error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,10 +16,10 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from scale_core.db.file import FileAncestryLink, FileType, ScaleFile
 from scale_core.db.job import JobType
-from scale_core.db.session import paginate
 from scale_core.errors import NotFound
 from scale_core.queries.job_type import without_documents
-from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With, read_page
+from scale_core.queries.shape import Json, Shape, by_id, rows
 
 FILE_ORDER = Order(ScaleFile, default=["last_modified"], related={"workspace": [ScaleFile.workspace]})
 PRODUCT_ORDER = Order(
@@ -71,11 +70,10 @@ class Family:
     descendants: list[ScaleFile] = field(default_factory=list)
 
 
-def wkt(element: WKBElement | None) -> str | None:
-    """The well-known text of a geometry column, with every digit."""
-    if element is None:
-        return None
-    return str(shapely.to_wkt(to_shape(element), rounding_precision=-1))
+def wkt(geometry: WKBElement | str) -> str:
+    """The well-known text of a geometry, which is an object's or as PostGIS prints it, with every digit."""
+    shape = shapely.from_wkb(geometry) if isinstance(geometry, str) else to_shape(geometry)
+    return str(shapely.to_wkt(shape, rounding_precision=-1))
 
 
 def file_options(path: Any = None) -> list[ORMOption]:
@@ -89,9 +87,9 @@ def product_options() -> list[ORMOption]:
     return [*file_options(), without_documents(joinedload(ScaleFile.job_type)), raiseload("*")]
 
 
-def list_files(session: Session, filters: FileFilters, page: Page) -> tuple[Sequence[ScaleFile], int]:
-    query = _filtered(select(ScaleFile), filters).options(*file_options())
-    return paginate(session, FILE_ORDER.apply(query, page.order), page.offset, page.size)
+def list_files(session: Session, filters: FileFilters, page: Page, shape: Shape) -> tuple[Sequence[Json], int]:
+    query = _filtered(select(ScaleFile.id), filters)
+    return read_page(session, query, FILE_ORDER, page, filters, rows(ScaleFile, shape).read)
 
 
 def get_file(session: Session, file_id: int) -> ScaleFile:
@@ -108,20 +106,23 @@ def files_by_id(session: Session, ids: Iterable[int]) -> dict[int, ScaleFile]:
     return {file.id: file for file in session.scalars(query)}
 
 
-def list_sources(session: Session, filters: SourceFilters, page: Page) -> tuple[Sequence[ScaleFile], int]:
-    query = _filtered(select(ScaleFile).where(ScaleFile.file_type == FileType.SOURCE), filters)
-    if filters.is_parsed is not None:
-        query = query.where(ScaleFile.is_parsed.is_(filters.is_parsed))
-    query = query.options(*file_options())
-    return paginate(session, FILE_ORDER.apply(query, page.order), page.offset, page.size)
+def list_sources(session: Session, filters: SourceFilters, page: Page, shape: Shape) -> tuple[Sequence[Json], int]:
+    return read_page(session, _sources(filters), FILE_ORDER, page, filters, rows(ScaleFile, shape).read)
 
 
-def list_source_updates(session: Session, filters: SourceFilters, page: Page) -> tuple[list[With], int]:
-    rows, total = list_sources(session, filters, page)
-    return [With(row, update=source_update(row)) for row in rows], total
+def list_source_updates(session: Session, filters: SourceFilters, page: Page, shape: Shape) -> tuple[list[Json], int]:
+    """Sources with their last `update`."""
+    read = rows(ScaleFile, shape, ("is_deleted", "deleted", "is_parsed", "parsed", "created")).read_with_extra
+    found, total = read_page(session, _sources(filters), FILE_ORDER, page, filters, read)
+    return [{**source, "update": source_update(state)} for source, state in found], total
 
 
-def source_update(file: ScaleFile) -> Update:
+def _sources(filters: SourceFilters) -> Query:
+    query = _filtered(select(ScaleFile.id).where(ScaleFile.file_type == FileType.SOURCE), filters)
+    return query if filters.is_parsed is None else query.where(ScaleFile.is_parsed.is_(filters.is_parsed))
+
+
+def source_update(file: Any) -> Update:
     if file.is_deleted:
         return Update("DELETED", file.deleted)
     if file.is_parsed:
@@ -137,9 +138,25 @@ def get_source(session: Session, key: int | str) -> With:
     return With(file, products=_related(session, file.id).descendants)
 
 
-def list_products(session: Session, filters: ProductFilters, page: Page) -> tuple[Sequence[ScaleFile], int]:
+def list_products(session: Session, filters: ProductFilters, page: Page, shape: Shape) -> tuple[Sequence[Json], int]:
+    return read_page(session, _products(filters), PRODUCT_ORDER, page, filters, rows(ScaleFile, shape).read)
+
+
+def list_product_updates(session: Session, filters: ProductFilters, page: Page, shape: Shape) -> tuple[list[Json], int]:
+    """Products with their last `update` and the `source_files` that they come from."""
+    extra = ("id", "is_deleted", "deleted", "is_published", "published", "unpublished")
+    read = rows(ScaleFile, shape, extra).read_with_extra
+    found, total = read_page(session, _products(filters), PRODUCT_ORDER, page, filters, read)
+    sources = _source_ancestors(session, [state.id for _, state in found], shape["source_files"])
+    return [
+        {**product, "update": product_update(state), "source_files": sources.get(state.id, [])}
+        for product, state in found
+    ], total
+
+
+def _products(filters: ProductFilters) -> Query:
     """Products that have been published at some time."""
-    query = select(ScaleFile).where(ScaleFile.file_type == FileType.PRODUCT, ScaleFile.has_been_published)
+    query = select(ScaleFile.id).where(ScaleFile.file_type == FileType.PRODUCT, ScaleFile.has_been_published)
     query = _filtered(query, filters)
     if filters.job_type_ids:
         query = query.where(ScaleFile.job_type_id.in_(filters.job_type_ids))
@@ -150,18 +167,10 @@ def list_products(session: Session, filters: ProductFilters, page: Page) -> tupl
         query = query.where(ScaleFile.job_type_id.in_(types.where(JobType.category.in_(filters.job_type_categories))))
     if filters.is_operational is not None:
         query = query.where(ScaleFile.is_operational.is_(filters.is_operational))
-    query = query.options(*product_options())
-    return paginate(session, PRODUCT_ORDER.apply(query, page.order), page.offset, page.size)
+    return query
 
 
-def list_product_updates(session: Session, filters: ProductFilters, page: Page) -> tuple[list[With], int]:
-    """Products with their last `update` and the `source_files` that they come from."""
-    rows, total = list_products(session, filters, page)
-    sources = _source_ancestors(session, [row.id for row in rows])
-    return [With(row, update=product_update(row), source_files=sources[row.id]) for row in rows], total
-
-
-def product_update(file: ScaleFile) -> Update:
+def product_update(file: Any) -> Update:
     if file.is_deleted:
         return Update("DELETED", file.deleted)
     if file.is_published:
@@ -221,10 +230,9 @@ def _ordered_files(session: Session, ids: Query) -> Sequence[ScaleFile]:
     return session.scalars(query.options(*product_options())).all()
 
 
-def _source_ancestors(session: Session, product_ids: Sequence[int]) -> Mapping[int, list[ScaleFile]]:
-    sources: dict[int, list[ScaleFile]] = defaultdict(list)
+def _source_ancestors(session: Session, product_ids: Sequence[int], shape: Shape) -> Mapping[int, list[Json]]:
     if not product_ids:
-        return sources
+        return {}
     source = aliased(ScaleFile)
     pairs = session.execute(
         select(FileAncestryLink.descendant_id, func.array_agg(source.id.distinct()))
@@ -232,8 +240,5 @@ def _source_ancestors(session: Session, product_ids: Sequence[int]) -> Mapping[i
         .where(FileAncestryLink.descendant_id.in_(product_ids), source.file_type == FileType.SOURCE)
         .group_by(FileAncestryLink.descendant_id)
     ).all()
-    files = files_by_id(session, [file_id for _, ids in pairs for file_id in ids])
-    for product_id, ids in pairs:
-        assert product_id is not None
-        sources[product_id] = [files[file_id] for file_id in sorted(ids)]
-    return sources
+    files = by_id(session, ScaleFile, (file_id for _, ids in pairs for file_id in ids), shape)
+    return {product_id: [files[file_id] for file_id in sorted(ids)] for product_id, ids in pairs if product_id}

@@ -12,12 +12,12 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from scale_core.db.ingest import Ingest, Strike
 from scale_core.db.job import Job
-from scale_core.db.session import paginate
 from scale_core.domain.ingest import IngestStatus
 from scale_core.errors import NotFound
 from scale_core.queries.file import file_options
 from scale_core.queries.job_type import without_documents
-from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, known
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, known, read_page
+from scale_core.queries.shape import Json, Shape, rows
 
 ORDER = Order(
     Ingest,
@@ -43,17 +43,15 @@ class StrikeFilters:
     names: tuple[str, ...] = ()
 
 
-def list_ingests(session: Session, filters: IngestFilters, page: Page) -> tuple[Sequence[Ingest], int]:
-    query = filters.period.limit(select(Ingest), Ingest.last_modified)
+def list_ingests(session: Session, filters: IngestFilters, page: Page, shape: Shape) -> tuple[Sequence[Json], int]:
+    query = filters.period.limit(select(Ingest.id), Ingest.last_modified)
     if filters.statuses:
         query = query.where(Ingest.status.in_(known(IngestStatus, filters.statuses)))
     if filters.strike_ids:
         query = query.where(Ingest.strike_id.in_(filters.strike_ids))
     if filters.file_names:
         query = query.where(Ingest.file_name.in_(filters.file_names))
-    strike = joinedload(Ingest.strike).defer(Strike.configuration, raiseload=True)
-    query = query.options(strike, *_source_file(), raiseload("*"))
-    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+    return read_page(session, query, ORDER, page, filters, rows(Ingest, shape).read)
 
 
 def get_ingest(session: Session, key: int | str) -> Ingest:
@@ -70,11 +68,11 @@ def get_ingest(session: Session, key: int | str) -> Ingest:
     return ingest
 
 
-def list_strikes(session: Session, filters: StrikeFilters, page: Page) -> tuple[Sequence[Strike], int]:
-    query = filters.period.limit(select(Strike), Strike.last_modified)
+def list_strikes(session: Session, filters: StrikeFilters, page: Page, shape: Shape) -> tuple[Sequence[Json], int]:
+    query = filters.period.limit(select(Strike.id), Strike.last_modified)
     if filters.names:
         query = query.where(Strike.name.in_(filters.names))
-    return paginate(session, STRIKE_ORDER.apply(query.options(raiseload("*")), page.order), page.offset, page.size)
+    return read_page(session, query, STRIKE_ORDER, page, filters, rows(Strike, shape).read)
 
 
 def get_strike(session: Session, strike_id: int) -> Strike:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,16 +11,17 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload, raiseload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
+from scale_core.db.file import ScaleFile
 from scale_core.db.job import Error, Job, JobExecution, JobType, JobTypeRevision
 from scale_core.db.recipe import Recipe, RecipeJob, RecipeType, RecipeTypeRevision
-from scale_core.db.session import paginate
 from scale_core.db.trigger import TriggerEvent
 from scale_core.domain.job import ErrorCategory, JobStatus
 from scale_core.errors import NotFound
 from scale_core.queries import file
 from scale_core.queries.job_execution import light_execution_options
 from scale_core.queries.job_type import without_documents
-from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With, known
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With, known, read_page
+from scale_core.queries.shape import Json, Shape, by_id, rows
 
 _RELATED: dict[str, list[Any]] = {
     "job_type": [Job.job_type],
@@ -54,26 +56,37 @@ class Parameter:
     value: Any
 
 
-def list_jobs(session: Session, filters: JobFilters, page: Page) -> tuple[Sequence[Job], int]:
-    query = filters.period.limit(_filtered(select(Job), filters), Job.last_modified).options(*job_options())
-    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+def list_jobs(session: Session, filters: JobFilters, page: Page, shape: Shape) -> tuple[Sequence[Json], int]:
+    query = filters.period.limit(_filtered(select(Job.id), filters), Job.last_modified)
+    return read_page(session, query, ORDER, page, filters, rows(Job, shape).read)
 
 
-def list_updates(session: Session, filters: JobFilters, page: Page) -> tuple[list[With], int]:
+def list_updates(session: Session, filters: JobFilters, page: Page, shape: Shape) -> tuple[list[Json], int]:
     """Jobs by the time that their status changed, with their `input_files`."""
-    query = filters.period.limit(_filtered(select(Job), filters), Job.last_status_change).options(*job_options())
-    rows, total = paginate(session, UPDATES_ORDER.apply(query, page.order), page.offset, page.size)
-    files = file.files_by_id(session, (file_id for row in rows for file_id in input_file_ids(row.data)))
-    return [With(row, input_files=_existing(files, input_file_ids(row.data))) for row in rows], total
+    query = filters.period.limit(_filtered(select(Job.id), filters), Job.last_status_change)
+    read = rows(Job, shape, ("data",)).read_with_extra
+    found, total = read_page(session, query, UPDATES_ORDER, page, filters, read)
+    ids = [input_file_ids(row.data) for _, row in found]
+    files = by_id(session, ScaleFile, itertools.chain.from_iterable(ids), shape["input_files"])
+    return [
+        {**job, "input_files": _existing(files, wanted)} for (job, _), wanted in zip(found, ids, strict=True)
+    ], total
 
 
-def list_with_execution(session: Session, filters: JobFilters, page: Page) -> tuple[list[With], int]:
+def list_with_execution(session: Session, filters: JobFilters, page: Page, shape: Shape) -> tuple[list[Json], int]:
     """Jobs with their `latest_job_exe`, None for a job that never was queued."""
-    rows, total = list_jobs(session, filters, page)
-    newest = select(func.max(JobExecution.id)).where(JobExecution.job_id.in_([row.id for row in rows]))
-    query = select(JobExecution).where(JobExecution.id.in_(newest.group_by(JobExecution.job_id)))
-    executions = {exe.job_id: exe for exe in session.scalars(query.options(*light_execution_options()))} if rows else {}
-    return [With(row, latest_job_exe=executions.get(row.id)) for row in rows], total
+    jobs, total = list_jobs(session, filters, page, shape)
+    newest = select(func.max(JobExecution.id)).where(JobExecution.job_id.in_([job["id"] for job in jobs]))
+    read = rows(JobExecution, shape["latest_job_exe"], ("job_id",)).read_with_extra
+    latest = {row.job_id: exe for exe, row in read(session, newest.group_by(JobExecution.job_id))} if jobs else {}
+    return [{**job, "latest_job_exe": latest.get(job["id"])} for job in jobs], total
+
+
+def list_of(session: Session, job_ids: Sequence[int], page: Page, shape: Shape) -> tuple[list[Json], int]:
+    """A page of these jobs, in their order."""
+    wanted = job_ids[page.offset : page.offset + page.size]
+    jobs = by_id(session, Job, wanted, shape)
+    return [jobs[job_id] for job_id in wanted if job_id in jobs], len(job_ids)
 
 
 def list_ids(session: Session, filters: JobFilters) -> list[int]:

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session, defer, joinedload, raiseload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from scale_core.db.job import Job, JobExecution, JobExecutionLog, JobType
-from scale_core.db.session import paginate
 from scale_core.domain.job import ExecutionStatus
 from scale_core.errors import NotFound
 from scale_core.queries.job_type import without_documents
-from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, known
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, known, read_page
+from scale_core.queries.shape import Json, Shape, rows
 
 ORDER = Order(
     JobExecution,
@@ -50,9 +50,11 @@ class StoredLog:
     stderr: str
 
 
-def list_executions(session: Session, filters: ExecutionFilters, page: Page) -> tuple[Sequence[JobExecution], int]:
-    query = _filtered(select(JobExecution), filters).options(*execution_options())
-    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+def list_executions(
+    session: Session, filters: ExecutionFilters, page: Page, shape: Shape
+) -> tuple[Sequence[Json], int]:
+    query = _filtered(select(JobExecution.id), filters)
+    return read_page(session, query, ORDER, page, filters, rows(JobExecution, shape).read)
 
 
 def get_execution(session: Session, execution_id: int) -> JobExecution:

@@ -16,7 +16,8 @@ from scale_core.db.job import Error, Job, JobType
 from scale_core.db.session import paginate
 from scale_core.domain.job import ErrorCategory, JobStatus
 from scale_core.errors import NotFound
-from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With, read_page
+from scale_core.queries.shape import Json, Shape, rows
 
 ORDER = Order(JobType, default=["name", "version"])
 
@@ -66,13 +67,13 @@ def without_documents(path: Any) -> ORMOption:
     return option
 
 
-def list_job_types(session: Session, filters: JobTypeFilters, page: Page) -> tuple[Sequence[JobType], int]:
-    query = filters.period.limit(select(JobType), JobType.last_modified)
+def list_job_types(session: Session, filters: JobTypeFilters, page: Page, shape: Shape) -> tuple[Sequence[Json], int]:
+    query = filters.period.limit(select(JobType.id), JobType.last_modified)
     if filters.names:
         query = query.where(JobType.name.in_(filters.names))
     if filters.categories:
         query = query.where(JobType.category.in_(filters.categories))
-    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+    return read_page(session, query, ORDER, page, filters, rows(JobType, shape).read)
 
 
 def get_job_type(session: Session, job_type_id: int, now: datetime) -> With:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, Select, inspect
+from cachetools import TTLCache
+from sqlalchemy import ARRAY, Select, func, inspect
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from scale_core.errors import Invalid, Problem
 
 Query = Select[*tuple[Any, ...]]
+Row = TypeVar("Row")
 
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
@@ -50,6 +53,11 @@ class Period:
 
 ALWAYS = Period()
 
+BUSY = 10_000
+COUNT_AGE_S = 1.0
+_counts: TTLCache[Hashable, int] = TTLCache(maxsize=1000, ttl=COUNT_AGE_S)
+_counts_lock = Lock()
+
 
 class Order:
     """The fields by which a list may be ordered: every plain column of the model and of the related models named.
@@ -83,6 +91,7 @@ class Order:
         """Order the query; the id comes last, so that pages never overlap. Raises Invalid for an unknown field."""
         joined: set[str] = set()
         clauses = []
+        descending = False
         for term in tuple(terms) or self.default:
             name = term.removeprefix("-").replace(".", "__")
             if name not in self._fields:
@@ -94,8 +103,35 @@ class Order:
                 if str(relationship) not in joined:
                     query = query.join(relationship, isouter=True)
                     joined.add(str(relationship))
-            clauses.append(column.desc() if term.startswith("-") else column)
-        return query.order_by(*clauses, self._id)
+            descending = term.startswith("-")
+            clauses.append(column.desc() if descending else column)
+        return query.order_by(*clauses, self._id.desc() if descending else self._id)
+
+
+def read_page(
+    session: Session,
+    query: Query,
+    order: Order,
+    page: Page,
+    filters: Hashable,
+    read: Callable[[Session, Query], Sequence[Row]],
+) -> tuple[Sequence[Row], int]:
+    """The rows of a page and the number of all rows; `query` selects the ids of those that `filters` let through.
+
+    The number is exact; that of a long list (BUSY rows or more) may be COUNT_AGE_S old.
+    """
+    rows = read(session, order.apply(query, page.order).offset(page.offset).limit(page.size))
+    if len(rows) < page.size and (rows or page.offset == 0):
+        return rows, page.offset + len(rows)
+    key = (session.get_bind().engine, order, filters)
+    with _counts_lock:
+        total = _counts.get(key)
+    if total is None or not rows:
+        total = session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
+        if total >= BUSY:
+            with _counts_lock:
+                _counts[key] = total
+    return rows, max(total, page.offset + len(rows)) if rows else total
 
 
 class With:

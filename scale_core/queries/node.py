@@ -19,7 +19,8 @@ from scale_core.domain.job import ExecutionStatus, Resources
 from scale_core.errors import NotFound
 from scale_core.queries import job_execution
 from scale_core.queries.job_type import JobCount
-from scale_core.queries.listing import ALWAYS, Order, Page, Period, With
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, With, read_page
+from scale_core.queries.shape import Json, Shape, rows
 
 ORDER = Order(Node, default=["last_modified"], renamed={"slave_id": "agent_id"})
 SCHEDULER_SILENCE = timedelta(seconds=15)
@@ -58,11 +59,11 @@ class SystemStatus:
     resources: Usage | None
 
 
-def list_nodes(session: Session, filters: NodeFilters, page: Page) -> tuple[Sequence[Node], int]:
-    query = filters.period.limit(select(Node), Node.last_modified)
+def list_nodes(session: Session, filters: NodeFilters, page: Page, shape: Shape) -> tuple[Sequence[Json], int]:
+    query = filters.period.limit(select(Node.id), Node.last_modified)
     if not filters.include_inactive:
         query = query.where(Node.is_active)
-    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+    return read_page(session, query, ORDER, page, filters, rows(Node, shape).read)
 
 
 def get_node(session: Session, node_id: int) -> With:

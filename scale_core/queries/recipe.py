@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session, joinedload, raiseload, selectinload
-from sqlalchemy.orm.interfaces import ORMOption
 
 from scale_core.db.job import JobType
-from scale_core.db.recipe import Recipe, RecipeJob, RecipeType, RecipeTypeRevision
-from scale_core.db.session import paginate
+from scale_core.db.recipe import Recipe, RecipeJob, RecipeType
 from scale_core.db.trigger import TriggerEvent
 from scale_core.errors import NotFound
 from scale_core.queries import file
 from scale_core.queries.job import input_file_ids, job_options
-from scale_core.queries.listing import ALWAYS, Order, Page, Period, With
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, With, read_page
+from scale_core.queries.shape import Json, Shape, rows
 
 TYPE_ORDER = Order(RecipeType, default=["name", "version"])
 ORDER = Order(
@@ -42,10 +41,11 @@ class RecipeFilters:
     type_names: tuple[str, ...] = ()
 
 
-def list_recipe_types(session: Session, filters: RecipeTypeFilters, page: Page) -> tuple[Sequence[RecipeType], int]:
-    query = filters.period.limit(select(RecipeType), RecipeType.last_modified)
-    query = query.options(joinedload(RecipeType.trigger_rule))
-    return paginate(session, TYPE_ORDER.apply(query, page.order), page.offset, page.size)
+def list_recipe_types(
+    session: Session, filters: RecipeTypeFilters, page: Page, shape: Shape
+) -> tuple[Sequence[Json], int]:
+    query = filters.period.limit(select(RecipeType.id), RecipeType.last_modified)
+    return read_page(session, query, TYPE_ORDER, page, filters, rows(RecipeType, shape).read)
 
 
 def get_recipe_type(session: Session, recipe_type_id: int) -> With:
@@ -59,15 +59,14 @@ def get_recipe_type(session: Session, recipe_type_id: int) -> With:
     return With(recipe_type, job_types=session.scalars(types).all() if names else [])
 
 
-def list_recipes(session: Session, filters: RecipeFilters, page: Page) -> tuple[Sequence[Recipe], int]:
-    query = filters.period.limit(select(Recipe), Recipe.last_modified)
+def list_recipes(session: Session, filters: RecipeFilters, page: Page, shape: Shape) -> tuple[Sequence[Json], int]:
+    query = filters.period.limit(select(Recipe.id), Recipe.last_modified)
     if filters.type_ids:
         query = query.where(Recipe.recipe_type_id.in_(filters.type_ids))
     if filters.type_names:
         types = select(RecipeType.id).where(RecipeType.name.in_(filters.type_names))
         query = query.where(Recipe.recipe_type_id.in_(types))
-    query = query.options(*recipe_options(), raiseload("*"))
-    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+    return read_page(session, query, ORDER, page, filters, rows(Recipe, shape).read)
 
 
 def get_recipe(session: Session, recipe_id: int) -> With:
@@ -88,12 +87,3 @@ def get_recipe(session: Session, recipe_id: int) -> With:
     ids = input_file_ids(recipe.data)
     files = file.files_by_id(session, ids)
     return With(recipe, input_files=[files[file_id] for file_id in ids if file_id in files])
-
-
-def recipe_options() -> list[ORMOption]:
-    """Eager loads of what a recipe in a list shows."""
-    return [
-        joinedload(Recipe.recipe_type).defer(RecipeType.definition, raiseload=True),
-        joinedload(Recipe.recipe_type_rev).defer(RecipeTypeRevision.definition, raiseload=True),
-        joinedload(Recipe.event),
-    ]

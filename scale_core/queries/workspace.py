@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from scale_core.db.file import Workspace
-from scale_core.db.session import paginate
 from scale_core.errors import NotFound
-from scale_core.queries.listing import ALWAYS, Order, Page, Period
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, read_page
+from scale_core.queries.shape import Json, Shape, rows
 
 ORDER = Order(Workspace, default=["name"])
 
@@ -22,11 +22,13 @@ class WorkspaceFilters:
     names: tuple[str, ...] = ()
 
 
-def list_workspaces(session: Session, filters: WorkspaceFilters, page: Page) -> tuple[Sequence[Workspace], int]:
-    query = filters.period.limit(select(Workspace), Workspace.last_modified)
+def list_workspaces(
+    session: Session, filters: WorkspaceFilters, page: Page, shape: Shape
+) -> tuple[Sequence[Json], int]:
+    query = filters.period.limit(select(Workspace.id), Workspace.last_modified)
     if filters.names:
         query = query.where(Workspace.name.in_(filters.names))
-    return paginate(session, ORDER.apply(query, page.order), page.offset, page.size)
+    return read_page(session, query, ORDER, page, filters, rows(Workspace, shape).read)
 
 
 def get_workspace(session: Session, workspace_id: int) -> Workspace:

@@ -1,0 +1,69 @@
+"""Lists are read straight from the rows; they show what their schema makes of the objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from marshmallow import Schema
+from sqlalchemy.orm import Session
+
+from scale_core.db.file import ScaleFile, Workspace
+from scale_core.db.ingest import Ingest, Strike
+from scale_core.db.job import Error, Job, JobExecution, JobType
+from scale_core.db.node import Node
+from scale_core.db.recipe import Recipe, RecipeType
+from tests.api.world import World
+
+# path of the list -> the model of its rows, and what the list adds to them
+LISTS: dict[str, tuple[Any, set[str]]] = {
+    "/errors/": (Error, set()),
+    "/workspaces/": (Workspace, set()),
+    "/job-types/": (JobType, set()),
+    "/recipe-types/": (RecipeType, set()),
+    "/recipes/": (Recipe, set()),
+    "/jobs/": (Job, set()),
+    "/jobs/updates/": (Job, {"input_files"}),
+    "/jobs/executions/": (Job, {"latest_job_exe"}),
+    "/job-executions/": (JobExecution, set()),
+    "/ingests/": (Ingest, set()),
+    "/strikes/": (Strike, set()),
+    "/files/": (ScaleFile, set()),
+    "/sources/": (ScaleFile, set()),
+    "/sources/updates/": (ScaleFile, {"update"}),
+    "/products/": (ScaleFile, set()),
+    "/products/updates/": (ScaleFile, {"update", "source_files"}),
+    "/nodes/": (Node, set()),
+}
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_rows_are_what_the_schema_says(
+    shared_app: Flask, client: FlaskClient, world: World, session: Session, path: str
+) -> None:
+    model, added = LISTS[path]
+    schema = _schemas(shared_app)[path]()
+    shown = client.get(path).get_json()["results"]
+    assert shown
+    session.expire_all()
+    with shared_app.test_request_context(path):
+        dumped = [schema.dump(session.get(model, row["id"])) for row in shown]
+    for row, expected in zip(shown, dumped, strict=True):
+        assert list(row) == [*expected, *(name for name in row if name in added)]
+        assert set(row) == set(schema.dump_fields)
+        assert {name: value for name, value in row.items() if name not in added} == orjson.loads(orjson.dumps(expected))
+
+
+def test_every_list_of_rows_is_in_the_table(shared_app: Flask) -> None:
+    assert set(_schemas(shared_app)) == set(LISTS)
+
+
+def _schemas(app: Flask) -> dict[str, type[Schema]]:
+    """Of every list that is not dumped by its schema, by path."""
+    views = {
+        rule.rule: getattr(app.view_functions[rule.endpoint], "view_class", None) for rule in app.url_map.iter_rules()
+    }
+    return {path: view.get.item for path, view in views.items() if hasattr(getattr(view, "get", None), "item")}
