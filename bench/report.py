@@ -53,12 +53,70 @@ class JobsResult:
         return json.dumps({**asdict(self), "ratio": self.ratio})
 
 
+@dataclass(frozen=True)
+class EndpointResult:
+    """Requests per second of one client and of several; `rate_per_core` are requests per CPU second that the API and
+    PostgreSQL used; `floor` is the time of the same rows by one hand-written statement."""
+
+    request: str
+    rate: float
+    times: Spread
+    rate_of_many: float
+    times_of_many: Spread
+    rate_per_core: float
+    floor: Spread | None
+
+    @property
+    def to_floor(self) -> float | None:
+        """p95 in multiples of the floor's p95."""
+        return round(self.times.p95 / self.floor.p95, 2) if self.floor else None
+
+    def __str__(self) -> str:
+        return f"{self.request}: {self.rate:.0f}/s, p50 {self.times.p50} ms, {self.to_floor} x the floor"
+
+
+@dataclass(frozen=True)
+class ApiResult:
+    jobs: int
+    clients: int
+    endpoints: Sequence[EndpointResult]
+    bench: str = "api"
+    load: tuple[float, ...] = ()  # of the machine before: 1, 5 and 15 minutes
+    cores: int = os.cpu_count() or 1
+
+    def to_json(self) -> str:
+        document = asdict(self)
+        for shown, endpoint in zip(document["endpoints"], self.endpoints, strict=True):
+            shown["to_floor"] = endpoint.to_floor
+        return json.dumps(document)
+
+    def show(self) -> None:
+        table = Table(title=f"{self.jobs} jobs, {self.cores} cores; times in ms, 1 client and {self.clients} clients")
+        heads = ("1: /s", "p50", "p95", "floor p50", "p95", "p95 / floor", f"{self.clients}: /s", "p95", "/s per core")
+        table.add_column("")
+        for head in heads:
+            table.add_column(head, justify="right")
+        for each in self.endpoints:
+            floor = (f"{each.floor.p50}", f"{each.floor.p95}", f"{each.to_floor}") if each.floor else ("", "", "")
+            table.add_row(
+                each.request, f"{each.rate:.0f}", f"{each.times.p50}", f"{each.times.p95}", *floor,
+                f"{each.rate_of_many:.0f}", f"{each.times_of_many.p95}", f"{each.rate_per_core:.0f}",
+            )  # fmt: skip
+        table.caption = f"load before: {' '.join(f'{value:.2f}' for value in self.load)}"
+        Console(width=max(150, Console().width)).print(table)
+
+
 def say(message: str) -> None:
     """Progress, beside the results."""
     print(message, file=sys.stderr, flush=True)
 
 
-def show(result: JobsResult) -> None:
+def show(result: JobsResult | ApiResult) -> None:
+    """The table, and as the last line the JSON object."""
+    if isinstance(result, ApiResult):
+        result.show()
+        print(result.to_json())
+        return
     console = Console()
     what = "containers" if result.docker else "commands"
     table = Table(title=f"{result.count} no-op {what}, {result.at_once} at once, {result.cores} cores")

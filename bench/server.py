@@ -92,10 +92,7 @@ class Server:
         used: dict[str, float] = defaultdict(float)
         for name, pid in (("postgres", postgres.pid_of(self.home)), ("redis", redis.pid_of(self.home))):
             if pid:
-                service = psutil.Process(pid)
-                for process in (service, *service.children(recursive=True)):
-                    own, ended = _cpu_s(process)
-                    used[name] += own + ended
+                used[name] += tree_cpu_s(psutil.Process(pid))
         for process in psutil.Process(self._process.pid).children(recursive=True):
             name = _name(process)
             own, ended = _cpu_s(process)
@@ -164,6 +161,11 @@ def server(**environment: str) -> Iterator[Server]:
             process.kill()
         postgres.destroy(home)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def tree_cpu_s(process: psutil.Process) -> float:
+    """CPU seconds that a process and all its descendants have used so far."""
+    return sum(sum(_cpu_s(each)) for each in (process, *process.children(recursive=True)))
 
 
 def _name(process: psutil.Process) -> str:

@@ -35,7 +35,6 @@ def upgrade() -> None:
     sa.UniqueConstraint('name', 'effective', name=op.f('uq_country_data_name_effective'))
     )
     op.create_geospatial_index('idx_country_data_border', 'country_data', ['border'], unique=False, postgresql_using='gist', postgresql_ops={})
-    op.create_index(op.f('ix_country_data_last_modified'), 'country_data', ['last_modified'], unique=False)
     op.create_table('error',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('name', sa.String(length=50), nullable=False),
@@ -49,7 +48,6 @@ def upgrade() -> None:
     sa.UniqueConstraint('name', name=op.f('uq_error_name'))
     )
     op.create_index(op.f('ix_error_category'), 'error', ['category'], unique=False)
-    op.create_index(op.f('ix_error_last_modified'), 'error', ['last_modified'], unique=False)
     op.create_table('node',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('hostname', sa.String(length=250), nullable=False),
@@ -70,7 +68,6 @@ def upgrade() -> None:
     sa.UniqueConstraint('agent_id', name=op.f('uq_node_agent_id')),
     sa.UniqueConstraint('hostname', name=op.f('uq_node_hostname'))
     )
-    op.create_index(op.f('ix_node_last_modified'), 'node', ['last_modified'], unique=False)
     op.create_table('scheduler',
     sa.Column('id', sa.SmallInteger(), autoincrement=False, nullable=False),
     sa.Column('is_paused', sa.Boolean(), server_default=sa.text('false'), nullable=False),
@@ -99,7 +96,6 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_trigger_rule'))
     )
     op.create_index(op.f('ix_trigger_rule_is_active'), 'trigger_rule', ['is_active'], unique=False)
-    op.create_index(op.f('ix_trigger_rule_last_modified'), 'trigger_rule', ['last_modified'], unique=False)
     op.create_index(op.f('ix_trigger_rule_name'), 'trigger_rule', ['name'], unique=False)
     op.create_index(op.f('ix_trigger_rule_type'), 'trigger_rule', ['type'], unique=False)
     op.create_table('workspace',
@@ -119,7 +115,6 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_workspace')),
     sa.UniqueConstraint('name', name=op.f('uq_workspace_name'))
     )
-    op.create_index(op.f('ix_workspace_last_modified'), 'workspace', ['last_modified'], unique=False)
     op.create_table('job_type',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('name', sa.String(length=50), nullable=False),
@@ -163,7 +158,6 @@ def upgrade() -> None:
     sa.UniqueConstraint('trigger_rule_id', name=op.f('uq_job_type_trigger_rule_id'))
     )
     op.create_index(op.f('ix_job_type_category'), 'job_type', ['category'], unique=False)
-    op.create_index(op.f('ix_job_type_last_modified'), 'job_type', ['last_modified'], unique=False)
     op.create_table('metrics_error',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('error_id', sa.BigInteger(), nullable=False),
@@ -193,7 +187,6 @@ def upgrade() -> None:
     sa.UniqueConstraint('name', 'version', name=op.f('uq_recipe_type_name_version')),
     sa.UniqueConstraint('trigger_rule_id', name=op.f('uq_recipe_type_trigger_rule_id'))
     )
-    op.create_index(op.f('ix_recipe_type_last_modified'), 'recipe_type', ['last_modified'], unique=False)
     op.create_table('trigger_event',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('type', sa.String(length=50), nullable=False),
@@ -326,11 +319,11 @@ def upgrade() -> None:
     op.create_index(op.f('ix_job_ended'), 'job', ['ended'], unique=False)
     op.create_index(op.f('ix_job_error_id'), 'job', ['error_id'], unique=False)
     op.create_index(op.f('ix_job_event_id'), 'job', ['event_id'], unique=False)
-    op.create_index('ix_job_job_type_id_status', 'job', ['job_type_id', 'status'], unique=False)
-    op.create_index(op.f('ix_job_last_modified'), 'job', ['last_modified'], unique=False)
-    op.create_index(op.f('ix_job_last_status_change'), 'job', ['last_status_change'], unique=False)
+    op.create_index('ix_job_job_type_id_status_last_modified_id', 'job', ['job_type_id', 'status', 'last_modified', 'id'], unique=False)
+    op.create_index('ix_job_last_modified_id', 'job', ['last_modified', 'id'], unique=False)
+    op.create_index('ix_job_last_status_change_id', 'job', ['last_status_change', 'id'], unique=False)
     op.create_index(op.f('ix_job_root_superseded_job_id'), 'job', ['root_superseded_job_id'], unique=False)
-    op.create_index('ix_job_status_last_modified', 'job', ['status', 'last_modified'], unique=False)
+    op.create_index('ix_job_status_last_modified_id', 'job', ['status', 'last_modified', 'id'], unique=False)
     op.create_table('recipe',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('recipe_type_id', sa.BigInteger(), nullable=False),
@@ -347,8 +340,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f('ix_recipe_completed'), 'recipe', ['completed'], unique=False)
     op.create_index(op.f('ix_recipe_event_id'), 'recipe', ['event_id'], unique=False)
-    op.create_index(op.f('ix_recipe_last_modified'), 'recipe', ['last_modified'], unique=False)
-    op.create_index('ix_recipe_recipe_type_id_last_modified', 'recipe', ['recipe_type_id', 'last_modified'], unique=False)
+    op.create_index('ix_recipe_recipe_type_id_last_modified_id', 'recipe', ['recipe_type_id', 'last_modified', 'id'], unique=False)
+    op.create_index('ix_recipe_last_modified_id', 'recipe', ['last_modified', 'id'], unique=False)
     op.create_table('job_exe',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('job_id', sa.BigInteger(), nullable=False),
@@ -397,10 +390,10 @@ def upgrade() -> None:
     op.create_index(op.f('ix_job_exe_ended'), 'job_exe', ['ended'], unique=False)
     op.create_index(op.f('ix_job_exe_error_id'), 'job_exe', ['error_id'], unique=False)
     op.create_index(op.f('ix_job_exe_job_id'), 'job_exe', ['job_id'], unique=False)
-    op.create_index(op.f('ix_job_exe_last_modified'), 'job_exe', ['last_modified'], unique=False)
     op.create_index('ix_job_exe_node_id_status', 'job_exe', ['node_id', 'status'], unique=False)
     op.create_index('ix_job_exe_running', 'job_exe', ['id'], unique=False, postgresql_where=sa.text("status = 'RUNNING'"))
-    op.create_index('ix_job_exe_status_last_modified', 'job_exe', ['status', 'last_modified'], unique=False)
+    op.create_index('ix_job_exe_status_last_modified_id', 'job_exe', ['status', 'last_modified', 'id'], unique=False)
+    op.create_index('ix_job_exe_last_modified_id', 'job_exe', ['last_modified', 'id'], unique=False)
     op.create_table('recipe_job',
     sa.Column('job_id', sa.BigInteger(), nullable=False),
     sa.Column('recipe_id', sa.BigInteger(), nullable=False),
@@ -426,7 +419,6 @@ def upgrade() -> None:
     sa.UniqueConstraint('job_id', name=op.f('uq_strike_job_id')),
     sa.UniqueConstraint('name', name=op.f('uq_strike_name'))
     )
-    op.create_index(op.f('ix_strike_last_modified'), 'strike', ['last_modified'], unique=False)
     op.create_table('job_exe_log',
     sa.Column('job_exe_id', sa.BigInteger(), nullable=False),
     sa.Column('stdout', sa.LargeBinary(), nullable=False),
@@ -531,10 +523,10 @@ def upgrade() -> None:
     op.create_index(op.f('ix_scale_file_data_started'), 'scale_file', ['data_started'], unique=False)
     op.create_index(op.f('ix_scale_file_file_name'), 'scale_file', ['file_name'], unique=False)
     op.create_index('ix_scale_file_file_type_last_modified', 'scale_file', ['file_type', 'last_modified', 'id'], unique=False)
+    op.create_index('ix_scale_file_last_modified_id', 'scale_file', ['last_modified', 'id'], unique=False)
     op.create_index(op.f('ix_scale_file_job_exe_id'), 'scale_file', ['job_exe_id'], unique=False)
     op.create_index(op.f('ix_scale_file_job_id'), 'scale_file', ['job_id'], unique=False)
     op.create_index(op.f('ix_scale_file_job_type_id'), 'scale_file', ['job_type_id'], unique=False)
-    op.create_index(op.f('ix_scale_file_last_modified'), 'scale_file', ['last_modified'], unique=False)
     op.create_index('ix_scale_file_moving', 'scale_file', ['id'], unique=False, postgresql_where=sa.text('moving_to IS NOT NULL'))
     op.create_index(op.f('ix_scale_file_parsed'), 'scale_file', ['parsed'], unique=False)
     op.create_index(op.f('ix_scale_file_published'), 'scale_file', ['published'], unique=False)
@@ -599,9 +591,9 @@ def upgrade() -> None:
     op.create_index(op.f('ix_ingest_file_name'), 'ingest', ['file_name'], unique=False)
     op.create_index(op.f('ix_ingest_ingest_ended'), 'ingest', ['ingest_ended'], unique=False)
     op.create_index(op.f('ix_ingest_job_id'), 'ingest', ['job_id'], unique=False)
-    op.create_index(op.f('ix_ingest_last_modified'), 'ingest', ['last_modified'], unique=False)
     op.create_index(op.f('ix_ingest_source_file_id'), 'ingest', ['source_file_id'], unique=False)
-    op.create_index('ix_ingest_status_last_modified', 'ingest', ['status', 'last_modified'], unique=False)
+    op.create_index('ix_ingest_status_last_modified_id', 'ingest', ['status', 'last_modified', 'id'], unique=False)
+    op.create_index('ix_ingest_last_modified_id', 'ingest', ['last_modified', 'id'], unique=False)
     op.create_index(op.f('ix_ingest_strike_id'), 'ingest', ['strike_id'], unique=False)
     op.create_index(op.f('ix_ingest_workspace_id'), 'ingest', ['workspace_id'], unique=False)
     op.create_index('uq_ingest_strike_id_file_name_open', 'ingest', ['strike_id', 'file_name'], unique=True, postgresql_where=sa.text("status IN ('TRANSFERRING', 'TRANSFERRED', 'QUEUED', 'INGESTING')"))
@@ -621,9 +613,9 @@ def downgrade() -> None:
     op.drop_index('uq_ingest_strike_id_file_name_open', table_name='ingest', postgresql_where=sa.text("status IN ('TRANSFERRING', 'TRANSFERRED', 'QUEUED', 'INGESTING')"))
     op.drop_index(op.f('ix_ingest_workspace_id'), table_name='ingest')
     op.drop_index(op.f('ix_ingest_strike_id'), table_name='ingest')
-    op.drop_index('ix_ingest_status_last_modified', table_name='ingest')
+    op.drop_index('ix_ingest_last_modified_id', table_name='ingest')
+    op.drop_index('ix_ingest_status_last_modified_id', table_name='ingest')
     op.drop_index(op.f('ix_ingest_source_file_id'), table_name='ingest')
-    op.drop_index(op.f('ix_ingest_last_modified'), table_name='ingest')
     op.drop_index(op.f('ix_ingest_job_id'), table_name='ingest')
     op.drop_index(op.f('ix_ingest_ingest_ended'), table_name='ingest')
     op.drop_index(op.f('ix_ingest_file_name'), table_name='ingest')
@@ -641,10 +633,10 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_scale_file_published'), table_name='scale_file')
     op.drop_index('ix_scale_file_moving', table_name='scale_file', postgresql_where=sa.text('moving_to IS NOT NULL'))
     op.drop_index(op.f('ix_scale_file_parsed'), table_name='scale_file')
-    op.drop_index(op.f('ix_scale_file_last_modified'), table_name='scale_file')
     op.drop_index(op.f('ix_scale_file_job_type_id'), table_name='scale_file')
     op.drop_index(op.f('ix_scale_file_job_id'), table_name='scale_file')
     op.drop_index(op.f('ix_scale_file_job_exe_id'), table_name='scale_file')
+    op.drop_index('ix_scale_file_last_modified_id', table_name='scale_file')
     op.drop_index('ix_scale_file_file_type_last_modified', table_name='scale_file')
     op.drop_index(op.f('ix_scale_file_file_name'), table_name='scale_file')
     op.drop_index(op.f('ix_scale_file_data_started'), table_name='scale_file')
@@ -660,27 +652,26 @@ def downgrade() -> None:
     op.drop_table('metrics_ingest')
     op.drop_index(op.f('ix_job_exe_log_created'), table_name='job_exe_log')
     op.drop_table('job_exe_log')
-    op.drop_index(op.f('ix_strike_last_modified'), table_name='strike')
     op.drop_table('strike')
     op.drop_table('recipe_job')
-    op.drop_index('ix_job_exe_status_last_modified', table_name='job_exe')
+    op.drop_index('ix_job_exe_last_modified_id', table_name='job_exe')
+    op.drop_index('ix_job_exe_status_last_modified_id', table_name='job_exe')
     op.drop_index('ix_job_exe_running', table_name='job_exe', postgresql_where=sa.text("status = 'RUNNING'"))
     op.drop_index('ix_job_exe_node_id_status', table_name='job_exe')
-    op.drop_index(op.f('ix_job_exe_last_modified'), table_name='job_exe')
     op.drop_index(op.f('ix_job_exe_job_id'), table_name='job_exe')
     op.drop_index(op.f('ix_job_exe_error_id'), table_name='job_exe')
     op.drop_index(op.f('ix_job_exe_ended'), table_name='job_exe')
     op.drop_table('job_exe')
-    op.drop_index('ix_recipe_recipe_type_id_last_modified', table_name='recipe')
-    op.drop_index(op.f('ix_recipe_last_modified'), table_name='recipe')
+    op.drop_index('ix_recipe_last_modified_id', table_name='recipe')
+    op.drop_index('ix_recipe_recipe_type_id_last_modified_id', table_name='recipe')
     op.drop_index(op.f('ix_recipe_event_id'), table_name='recipe')
     op.drop_index(op.f('ix_recipe_completed'), table_name='recipe')
     op.drop_table('recipe')
-    op.drop_index('ix_job_status_last_modified', table_name='job')
+    op.drop_index('ix_job_status_last_modified_id', table_name='job')
     op.drop_index(op.f('ix_job_root_superseded_job_id'), table_name='job')
-    op.drop_index(op.f('ix_job_last_status_change'), table_name='job')
-    op.drop_index(op.f('ix_job_last_modified'), table_name='job')
-    op.drop_index('ix_job_job_type_id_status', table_name='job')
+    op.drop_index('ix_job_last_status_change_id', table_name='job')
+    op.drop_index('ix_job_last_modified_id', table_name='job')
+    op.drop_index('ix_job_job_type_id_status_last_modified_id', table_name='job')
     op.drop_index(op.f('ix_job_event_id'), table_name='job')
     op.drop_index(op.f('ix_job_error_id'), table_name='job')
     op.drop_index(op.f('ix_job_ended'), table_name='job')
@@ -696,26 +687,19 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_trigger_event_rule_id'), table_name='trigger_event')
     op.drop_index(op.f('ix_trigger_event_occurred'), table_name='trigger_event')
     op.drop_table('trigger_event')
-    op.drop_index(op.f('ix_recipe_type_last_modified'), table_name='recipe_type')
     op.drop_table('recipe_type')
     op.drop_index(op.f('ix_metrics_error_error_id'), table_name='metrics_error')
     op.drop_table('metrics_error')
-    op.drop_index(op.f('ix_job_type_last_modified'), table_name='job_type')
     op.drop_index(op.f('ix_job_type_category'), table_name='job_type')
     op.drop_table('job_type')
-    op.drop_index(op.f('ix_workspace_last_modified'), table_name='workspace')
     op.drop_table('workspace')
     op.drop_index(op.f('ix_trigger_rule_type'), table_name='trigger_rule')
     op.drop_index(op.f('ix_trigger_rule_name'), table_name='trigger_rule')
-    op.drop_index(op.f('ix_trigger_rule_last_modified'), table_name='trigger_rule')
     op.drop_index(op.f('ix_trigger_rule_is_active'), table_name='trigger_rule')
     op.drop_table('trigger_rule')
     op.drop_table('scheduler')
-    op.drop_index(op.f('ix_node_last_modified'), table_name='node')
     op.drop_table('node')
-    op.drop_index(op.f('ix_error_last_modified'), table_name='error')
     op.drop_index(op.f('ix_error_category'), table_name='error')
     op.drop_table('error')
-    op.drop_index(op.f('ix_country_data_last_modified'), table_name='country_data')
     op.drop_geospatial_index('idx_country_data_border', table_name='country_data', postgresql_using='gist', column_name='border')
     op.drop_geospatial_table('country_data')

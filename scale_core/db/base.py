@@ -37,7 +37,7 @@ class Stamped:
 
     created: Mapped[datetime] = mapped_column(server_default=func.now(), sort_order=90)
     last_modified: Mapped[datetime] = mapped_column(
-        server_default=func.now(), onupdate=func.clock_timestamp(), index=True, sort_order=91
+        server_default=func.now(), onupdate=func.clock_timestamp(), sort_order=91
     )
 
 

@@ -80,6 +80,7 @@ class ScaleFile(Stamped, Base):
             unique=True,
             postgresql_where=text("NOT is_deleted"),
         ),
+        Index("ix_scale_file_last_modified_id", "last_modified", "id"),
         Index("ix_scale_file_file_type_last_modified", "file_type", "last_modified", "id"),
         Index(
             "ix_scale_file_published_last_modified",

@@ -45,7 +45,8 @@ class Ingest(Stamped, Base):
             unique=True,
             postgresql_where=text(f"status IN ({_OPEN})"),
         ),
-        Index("ix_ingest_status_last_modified", "status", "last_modified"),
+        Index("ix_ingest_last_modified_id", "last_modified", "id"),
+        Index("ix_ingest_status_last_modified_id", "status", "last_modified", "id"),
     )
 
     id: Mapped[Id]

@@ -121,8 +121,11 @@ class Job(Stamped, Base):
 
     __tablename__ = "job"
     __table_args__ = (
-        Index("ix_job_job_type_id_status", "job_type_id", "status"),
-        Index("ix_job_status_last_modified", "status", "last_modified"),
+        # lists are read in these orders; with the id a page is found in the index alone
+        Index("ix_job_last_modified_id", "last_modified", "id"),
+        Index("ix_job_last_status_change_id", "last_status_change", "id"),
+        Index("ix_job_status_last_modified_id", "status", "last_modified", "id"),
+        Index("ix_job_job_type_id_status_last_modified_id", "job_type_id", "status", "last_modified", "id"),
         CheckConstraint("status <> 'COMPLETED' OR ended IS NOT NULL", name="completed_has_ended"),
     )
 
@@ -152,7 +155,7 @@ class Job(Stamped, Base):
     queued: Mapped[datetime | None]
     started: Mapped[datetime | None]
     ended: Mapped[datetime | None] = mapped_column(index=True)
-    last_status_change: Mapped[datetime | None] = mapped_column(index=True)
+    last_status_change: Mapped[datetime | None]
 
     job_type: Mapped[JobType] = relationship()
     job_type_rev: Mapped[JobTypeRevision] = relationship()
@@ -171,7 +174,8 @@ class JobExecution(Stamped, Base):
 
     __tablename__ = "job_exe"
     __table_args__ = (
-        Index("ix_job_exe_status_last_modified", "status", "last_modified"),
+        Index("ix_job_exe_last_modified_id", "last_modified", "id"),
+        Index("ix_job_exe_status_last_modified_id", "status", "last_modified", "id"),
         Index("ix_job_exe_running", "id", postgresql_where=text("status = 'RUNNING'")),
         Index("ix_job_exe_node_id_status", "node_id", "status"),
         CheckConstraint("status IN ('QUEUED', 'RUNNING') OR ended IS NOT NULL", name="final_has_ended"),

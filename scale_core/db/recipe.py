@@ -50,7 +50,10 @@ class RecipeTypeRevision(Base):
 
 class Recipe(Stamped, Base):
     __tablename__ = "recipe"
-    __table_args__ = (Index("ix_recipe_recipe_type_id_last_modified", "recipe_type_id", "last_modified"),)
+    __table_args__ = (
+        Index("ix_recipe_last_modified_id", "last_modified", "id"),
+        Index("ix_recipe_recipe_type_id_last_modified_id", "recipe_type_id", "last_modified", "id"),
+    )
 
     id: Mapped[Id]
     recipe_type_id: Mapped[int] = mapped_column(ForeignKey("recipe_type.id"))
