@@ -12,7 +12,7 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Flag, Int, Time, required_text, text, texts
-from scale_api.query import Listing, ListQuery, PageQuery, PeriodQuery, envelope, page_of
+from scale_api.query import Listing, ListQuery, PageQuery, PeriodQuery
 from scale_api.schemas import CountAnswer, ErrorAnswer, JobTypeAnswer, JobTypeBase, TriggerRuleAnswer, Warnings
 from scale_core.queries import job_type as queries
 from scale_core.queries.listing import Period
@@ -136,28 +136,25 @@ class JobTypeDetails(MethodView):
 
 @blp.route("/job-types/status/")
 class JobTypeStatus(MethodView):
-    @blp.arguments(PeriodQuery, location="query")
-    @blp.response(200, page_of(JobTypeStatusAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(PeriodQuery, JobTypeStatusAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Job Types Status"""
         started = listing.period.started or utcnow() - STATUS_PERIOD
         period = Period(started, listing.period.ended)
-        return envelope(listing, *queries.list_status(session(), period, listing.page))
+        return queries.list_status(session(), period, listing.page, shape)
 
 
 @blp.route("/job-types/running/")
 class JobTypesRunning(MethodView):
-    @blp.arguments(PageQuery, location="query")
-    @blp.response(200, page_of(RunningAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(PageQuery, RunningAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Job Types Running"""
-        return envelope(listing, *queries.list_running(session(), listing.page))
+        return queries.list_running(session(), listing.page, shape)
 
 
 @blp.route("/job-types/system-failures/")
 class JobTypeSystemFailures(MethodView):
-    @blp.arguments(PageQuery, location="query")
-    @blp.response(200, page_of(SystemFailureAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(PageQuery, SystemFailureAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Job Type System Failures"""
-        return envelope(listing, *queries.list_system_failures(session(), listing.page))
+        return queries.list_system_failures(session(), listing.page, shape)

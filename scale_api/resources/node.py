@@ -12,7 +12,7 @@ from marshmallow import fields, post_dump, validate
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Flag, Int, StrictBody, Time, text
-from scale_api.query import Listing, ListQuery, PeriodQuery, envelope, page_of
+from scale_api.query import Listing, ListQuery, PeriodQuery
 from scale_api.schemas import CountAnswer, NodeRef, RunningExecution
 from scale_core.errors import Invalid
 from scale_core.queries import node as queries
@@ -112,13 +112,12 @@ class Nodes(MethodView):
 
 @blp.route("/nodes/status/")
 class NodesStatus(MethodView):
-    @blp.arguments(PeriodQuery, location="query")
-    @blp.response(200, page_of(NodeStatusAnswer))
-    def get(self, listing: Listing) -> Any:
+    @blp.listing(PeriodQuery, NodeStatusAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
         """Nodes Status"""
         started = listing.period.started or utcnow() - STATUS_PERIOD
         period = Period(started, listing.period.ended)
-        return envelope(listing, *queries.list_status(session(), period, listing.page))
+        return queries.list_status(session(), period, listing.page, shape)
 
 
 @blp.route("/nodes/<id:node_id>/")

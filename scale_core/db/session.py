@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import orjson
-from sqlalchemy import Engine, Select, create_engine, func, select, text
+from sqlalchemy import Engine, create_engine, func, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 
@@ -59,15 +59,6 @@ def advisory_lock(session: Session, name: str) -> None:
 def notify(session: Session, channel: str, payload: str = "") -> None:
     """Wake up whoever LISTENs on the channel when this transaction commits."""
     session.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": channel, "payload": payload})
-
-
-def paginate(session: Session, query: Select[Any], offset: int, limit: int) -> tuple[Sequence[Any], int]:
-    """The rows of one page and the number of all rows: two queries, plus those of the query's eager loads."""
-    total = session.scalar(select(func.count()).select_from(query.order_by(None).options().subquery())) or 0
-    if offset >= total:
-        return [], total
-    rows = session.execute(query.offset(offset).limit(limit)).unique().scalars().all()
-    return rows, total
 
 
 def _lock_key(name: str) -> int:

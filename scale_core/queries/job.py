@@ -76,7 +76,7 @@ def list_updates(session: Session, filters: JobFilters, page: Page, shape: Shape
 def list_with_execution(session: Session, filters: JobFilters, page: Page, shape: Shape) -> tuple[list[Json], int]:
     """Jobs with their `latest_job_exe`, None for a job that never was queued."""
     jobs, total = list_jobs(session, filters, page, shape)
-    newest = select(func.max(JobExecution.id)).where(JobExecution.job_id.in_([job["id"] for job in jobs]))
+    newest = select(func.max(JobExecution.id).label("id")).where(JobExecution.job_id.in_([job["id"] for job in jobs]))
     read = rows(JobExecution, shape["latest_job_exe"], ("job_id",)).read_with_extra
     latest = {row.job_id: exe for exe, row in read(session, newest.group_by(JobExecution.job_id))} if jobs else {}
     return [{**job, "latest_job_exe": latest.get(job["id"])} for job in jobs], total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,10 +69,22 @@ def get_execution(session: Session, execution_id: int) -> JobExecution:
 
 def running_on(session: Session, node_ids: Sequence[int]) -> Sequence[JobExecution]:
     """The RUNNING executions of the nodes, oldest first."""
-    query = select(JobExecution).where(
-        JobExecution.status == ExecutionStatus.RUNNING, JobExecution.node_id.in_(tuple(node_ids))
-    )
-    return session.scalars(query.options(*execution_options()).order_by(JobExecution.id)).all()
+    query = _running_on(select(JobExecution), node_ids)
+    return session.scalars(query.options(*execution_options())).all()
+
+
+def rows_running_on(session: Session, node_ids: Sequence[int], shape: Shape) -> dict[int, list[Json]]:
+    """The same as rows of the shape, by node."""
+    running: dict[int, list[Json]] = defaultdict(list)
+    read = rows(JobExecution, shape, ("node_id",)).read_with_extra
+    for execution, row in read(session, _running_on(select(JobExecution.id), node_ids)):
+        running[row.node_id].append(execution)
+    return running
+
+
+def _running_on(query: Query, node_ids: Sequence[int]) -> Query:
+    query = query.where(JobExecution.status == ExecutionStatus.RUNNING, JobExecution.node_id.in_(tuple(node_ids)))
+    return query.order_by(JobExecution.id)
 
 
 def get_stored_log(session: Session, execution_id: int) -> StoredLog | None:

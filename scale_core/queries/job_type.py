@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session, joinedload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from scale_core.db.job import Error, Job, JobType
-from scale_core.db.session import paginate
 from scale_core.domain.job import ErrorCategory, JobStatus
 from scale_core.errors import NotFound
 from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With, read_page
-from scale_core.queries.shape import Json, Shape, rows
+from scale_core.queries.shape import Json, Shape, by_id, rows
 
 ORDER = Order(JobType, default=["name", "version"])
+STATUS_ORDER = Order(JobType, default=["last_modified"])
 
 
 @dataclass(frozen=True)
@@ -37,28 +37,6 @@ class JobCount:
     count: int
     most_recent: datetime | None
     category: str | None
-
-
-@dataclass(frozen=True)
-class JobTypeStatus:
-    job_type: JobType
-    job_counts: list[JobCount]
-
-
-@dataclass(frozen=True)
-class RunningJobs:
-    job_type: JobType
-    count: int
-    longest_running: datetime | None
-
-
-@dataclass(frozen=True)
-class SystemFailures:
-    job_type: JobType
-    error: Error
-    count: int
-    first_error: datetime | None
-    last_error: datetime | None
 
 
 def without_documents(path: Any) -> ORMOption:
@@ -94,20 +72,21 @@ def get_job_type(session: Session, job_type_id: int, now: datetime) -> With:
     return With(job_type, errors=errors, **counts)
 
 
-def list_status(session: Session, period: Period, page: Page) -> tuple[list[JobTypeStatus], int]:
-    """Every job type with its counts; RUNNING jobs count whenever they started."""
-    rows, total = paginate(session, select(JobType).order_by(JobType.last_modified, JobType.id), page.offset, page.size)
+def list_status(session: Session, period: Period, page: Page, shape: Shape) -> tuple[list[Json], int]:
+    """All job types with the counts of their jobs whose status changed in the period, and of all RUNNING ones."""
+    read = rows(JobType, shape["job_type"], ("id",)).read_with_extra
+    types, total = read_page(session, select(JobType.id), STATUS_ORDER, Page(page.number, page.size), None, read)
     in_period: list[ColumnElement[bool]] = []
     if period.started is not None:
         in_period.append(Job.last_status_change >= period.started)
     if period.ended is not None:
         in_period.append(Job.last_status_change <= period.ended)
     condition = or_(Job.status == JobStatus.RUNNING, and_(true(), *in_period))
-    counts = _counts(session, [row.id for row in rows], condition)
-    return [JobTypeStatus(row, counts[row.id]) for row in rows], total
+    counts = _counts(session, [row.id for _, row in types], condition)
+    return [{"job_type": job_type, "job_counts": counts[row.id]} for job_type, row in types], total
 
 
-def list_running(session: Session, page: Page) -> tuple[list[RunningJobs], int]:
+def list_running(session: Session, page: Page, shape: Shape) -> tuple[list[Json], int]:
     """Job types with RUNNING jobs, that with the longest running job first."""
     longest = func.min(Job.last_status_change)
     query = (
@@ -116,12 +95,12 @@ def list_running(session: Session, page: Page) -> tuple[list[RunningJobs], int]:
         .group_by(Job.job_type_id)
         .order_by(longest, Job.job_type_id)
     )
-    rows, total = _page_of_groups(session, query, page)
-    types = _types(session, [row[0] for row in rows])
-    return [RunningJobs(types[row[0]], row[1], row[2]) for row in rows], total
+    groups, total = _page_of_groups(session, query, page)
+    types = by_id(session, JobType, (group[0] for group in groups), shape["job_type"])
+    return [{"job_type": types[key], "count": count, "longest_running": since} for key, count, since in groups], total
 
 
-def list_system_failures(session: Session, page: Page) -> tuple[list[SystemFailures], int]:
+def list_system_failures(session: Session, page: Page, shape: Shape) -> tuple[list[Json], int]:
     """Per job type and SYSTEM error: how many jobs are FAILED by it, the latest first."""
     last = func.max(Job.last_status_change)
     query = (
@@ -131,10 +110,13 @@ def list_system_failures(session: Session, page: Page) -> tuple[list[SystemFailu
         .group_by(Job.job_type_id, Job.error_id)
         .order_by(last.desc(), Job.job_type_id, Job.error_id)
     )
-    rows, total = _page_of_groups(session, query, page)
-    types = _types(session, [row[0] for row in rows])
-    errors = {error.id: error for error in session.scalars(select(Error).where(Error.id.in_([row[1] for row in rows])))}
-    return [SystemFailures(types[row[0]], errors[row[1]], *row[2:]) for row in rows], total
+    groups, total = _page_of_groups(session, query, page)
+    types = by_id(session, JobType, (group[0] for group in groups), shape["job_type"])
+    errors = by_id(session, Error, (group[1] for group in groups), shape["error"])
+    return [
+        {"job_type": types[key], "error": errors[error], "count": count, "first_error": since, "last_error": until}
+        for key, error, count, since, until in groups
+    ], total
 
 
 def _counts(session: Session, job_type_ids: Iterable[int], condition: ColumnElement[bool]) -> dict[int, list[JobCount]]:
@@ -154,7 +136,3 @@ def _counts(session: Session, job_type_ids: Iterable[int], condition: ColumnElem
 def _page_of_groups(session: Session, query: Query, page: Page) -> tuple[Sequence[Any], int]:
     total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
     return session.execute(query.offset(page.offset).limit(page.size)).all(), total
-
-
-def _types(session: Session, ids: Iterable[int]) -> dict[int, JobType]:
-    return {row.id: row for row in session.scalars(select(JobType).where(JobType.id.in_(tuple(ids))))}

@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from scale_core.db.job import Error, JobExecution
 from scale_core.db.node import Node, Scheduler
 from scale_core.db.queue import Queue
-from scale_core.db.session import paginate
 from scale_core.domain.job import ExecutionStatus, Resources
 from scale_core.errors import NotFound
 from scale_core.queries import job_execution
@@ -23,6 +22,7 @@ from scale_core.queries.listing import ALWAYS, Order, Page, Period, With, read_p
 from scale_core.queries.shape import Json, Shape, rows
 
 ORDER = Order(Node, default=["last_modified"], renamed={"slave_id": "agent_id"})
+STATUS_ORDER = Order(Node, default=["hostname"])
 SCHEDULER_SILENCE = timedelta(seconds=15)
 
 
@@ -39,14 +39,6 @@ class Usage:
     total: Resources
     scheduled: Resources
     used: Resources
-
-
-@dataclass(frozen=True)
-class NodeStatus:
-    node: Node
-    is_online: bool
-    job_exe_counts: list[JobCount]
-    job_exes_running: list[JobExecution]
 
 
 @dataclass(frozen=True)
@@ -76,17 +68,23 @@ def get_node(session: Session, node_id: int) -> With:
     return With(node, job_exes_running=running, usage=usage, disconnected=node.is_active and not node.is_online)
 
 
-def list_status(session: Session, period: Period, page: Page) -> tuple[list[NodeStatus], int]:
+def list_status(session: Session, period: Period, page: Page, shape: Shape) -> tuple[list[Json], int]:
     """Active nodes with the counts of their executions in the period and what runs on them now."""
-    nodes, total = paginate(
-        session, select(Node).where(Node.is_active).order_by(Node.hostname, Node.id), page.offset, page.size
-    )
-    ids = [node.id for node in nodes]
+    active = select(Node.id).where(Node.is_active)
+    read = rows(Node, shape["node"], ("id", "is_online")).read_with_extra
+    nodes, total = read_page(session, active, STATUS_ORDER, Page(page.number, page.size), None, read)
+    ids = [row.id for _, row in nodes]
     counts = _counts(session, ids, period)
-    running: dict[int | None, list[JobExecution]] = defaultdict(list)
-    for execution in job_execution.running_on(session, ids) if ids else []:
-        running[execution.node_id].append(execution)
-    return [NodeStatus(node, node.is_online, counts[node.id], running[node.id]) for node in nodes], total
+    running = job_execution.rows_running_on(session, ids, shape["job_exes_running"]) if ids else {}
+    return [
+        {
+            "node": node,
+            "is_online": row.is_online,
+            "job_exe_counts": counts[row.id],
+            "job_exes_running": running.get(row.id, []),
+        }
+        for node, row in nodes
+    ], total
 
 
 def get_scheduler(session: Session) -> Scheduler:

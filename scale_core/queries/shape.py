@@ -8,16 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, FromClause, Select, Text, cast, func, inspect, select, type_coerce
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    TextualSelect,
+    any_,
+    cast,
+    column,
+    func,
+    inspect,
+    literal,
+    select,
+    table,
+    text,
+    type_coerce,
+)
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import InstrumentedAttribute, RelationshipProperty, Session, aliased
 from sqlalchemy.types import NullType
 
 Json = dict[str, Any]
+PAGE = "page"  # the common table expression with the ids of a page
 
 
 @dataclass(frozen=True)
@@ -63,7 +83,7 @@ class Nested:
     shape: Shape
 
 
-@dataclass
+@dataclass(eq=False)
 class _Object:
     """How one object is made of a row: its plain values lie side by side, from `start` to `stop`."""
 
@@ -74,14 +94,17 @@ class _Object:
     nested: list[tuple[str, _Object]] = field(default_factory=list)
     derived: list[tuple[str, Callable[..., Any], list[int]]] = field(default_factory=list)
 
-    def make(self, row: Sequence[Any]) -> Json:
+    def make(self, row: Sequence[Any], shared: dict[Any, Json]) -> Json:
+        """`shared` remembers the related objects of this read: rows that refer to the same one show the same."""
         made = dict(zip(self.names, row[self.start : self.stop], strict=True))
         for name, convert in self.converted:
             if (value := made[name]) is not None:
                 made[name] = convert(value)
         for name, nested in self.nested:
-            if made[name] is not None:
-                made[name] = nested.make(row)
+            if (key := made[name]) is not None:
+                if (related := shared.get((nested, key))) is None:
+                    related = shared[nested, key] = nested.make(row, shared)
+                made[name] = related
         for name, derive, positions in self.derived:
             made[name] = derive(*[row[position] for position in positions])
         return made
@@ -99,23 +122,31 @@ class Rows:
 
     def read(self, session: Session, ids: Select[Any]) -> list[Json]:
         """The rows whose ids the statement yields, in its order."""
-        make = self._object.make
-        return [make(row) for row in session.execute(self._statement(ids)).all()]
+        make, shared = self._object.make, dict[Any, Json]()
+        return [make(row, shared) for row in session.execute(self._statement(ids)).all()]
 
     def read_with_extra(self, session: Session, ids: Select[Any]) -> list[tuple[Json, Any]]:
         """The same, each with a row that has the extra attributes."""
-        make = self._object.make
-        return [(make(row), row) for row in session.execute(self._statement(ids)).all()]
+        make, shared = self._object.make, dict[Any, Json]()
+        return [(make(row, shared), row) for row in session.execute(self._statement(ids)).all()]
 
-    def _statement(self, ids: Select[Any]) -> Select[Any]:
+    def _statement(self, ids: Select[Any]) -> Any:
         # The ids are found first, in an index alone: what a far page skips is never read.
-        page = func.unnest(func.array(ids.scalar_subquery())).table_valued("id", with_ordinality="position")
-        page = page.render_derived(name="page")
-        source: FromClause = page.join(self._model.__table__, self._model.id == page.c.id)
+        return self._text.add_cte(ids.cte(PAGE))
+
+    @cached_property
+    def _text(self) -> TextualSelect:
+        """What never changes of the statement, as text: SQLAlchemy would walk through every column for each request."""
+        ids = func.array(select(column("id")).select_from(table(PAGE)).scalar_subquery())
+        wanted = func.unnest(ids).table_valued("id", with_ordinality="position").render_derived(name="wanted")
+        source: FromClause = wanted.join(self._model.__table__, self._model.id == wanted.c.id)
         for target, condition, outer in self._joins:
             source = source.join(target, condition, isouter=outer)
-        shown = [column.label(f"c{number}") for number, column in enumerate(self._columns)]
-        return select(*shown, *self._extra).select_from(source).order_by(page.c.position)
+        shown = [each.label(f"c{number}") for number, each in enumerate(self._columns)]
+        statement: Select[Any] = select(*shown, *self._extra).select_from(source).order_by(wanted.c.position)
+        dialect = postgresql.dialect(paramstyle="named")
+        compiled = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+        return text(compiled.replace("::", r"\:\:")).columns()
 
     def _plan(self, entity: Any, shape: Shape, *, outer: bool) -> _Object:
         made = _Object(start=len(self._columns))
@@ -129,19 +160,19 @@ class Rows:
 
         for name, shown in shape.fields.items():
             if isinstance(shown, Value):
-                column, convert = _column(getattr(entity, shown.attribute))
+                each, convert = _column(getattr(entity, shown.attribute))
                 if convert := shown.convert or convert:
                     made.converted.append((name, convert))
             elif isinstance(shown, Plucked):
-                column = _members(entity, mapper.relationships[shown.collection], shown.attribute)
+                each = _members(entity, mapper.relationships[shown.collection], shown.attribute)
             elif isinstance(shown, Derived):
-                column = entity.id
+                each = entity.id
             elif shown.attribute in mapper.relationships:
-                column = _foreign_key(entity, mapper.relationships[shown.attribute])
+                each = _foreign_key(entity, mapper.relationships[shown.attribute])
             else:
                 continue
             made.names.append(name)
-            self._columns.append(column)
+            self._columns.append(each)
         made.stop = len(self._columns)
         for name, shown in shape.fields.items():
             if isinstance(shown, Derived):
@@ -175,7 +206,8 @@ def by_id(session: Session, model: Any, ids: Iterable[int], shape: Shape) -> dic
     wanted = sorted(set(ids))
     if not wanted:
         return {}
-    found = rows(model, shape, ("id",)).read_with_extra(session, select(model.id).where(model.id.in_(wanted)))
+    query = select(model.id).where(model.id == any_(literal(wanted, ARRAY(BigInteger))))
+    found = rows(model, shape, ("id",)).read_with_extra(session, query)
     return {row.id: shown for shown, row in found}
 
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from marshmallow import Schema
+from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
 from scale_core.db.file import ScaleFile, Workspace
@@ -39,6 +39,14 @@ LISTS: dict[str, tuple[Any, set[str]]] = {
     "/nodes/": (Node, set()),
 }
 
+# lists whose rows are put together here: which of their values are rows, of which model
+COMPOSED: dict[str, dict[str, Any]] = {
+    "/job-types/status/": {"job_type": JobType},
+    "/job-types/running/": {"job_type": JobType},
+    "/job-types/system-failures/": {"job_type": JobType, "error": Error},
+    "/nodes/status/": {"node": Node, "job_exes_running": JobExecution},
+}
+
 
 @pytest.mark.parametrize("path", LISTS)
 def test_rows_are_what_the_schema_says(
@@ -57,8 +65,25 @@ def test_rows_are_what_the_schema_says(
         assert {name: value for name, value in row.items() if name not in added} == orjson.loads(orjson.dumps(expected))
 
 
-def test_every_list_of_rows_is_in_the_table(shared_app: Flask) -> None:
-    assert set(_schemas(shared_app)) == set(LISTS)
+@pytest.mark.parametrize("path", COMPOSED)
+def test_parts_are_what_their_schema_says(
+    shared_app: Flask, client: FlaskClient, world: World, session: Session, path: str
+) -> None:
+    schema = _schemas(shared_app)[path]()
+    shown = client.get(path).get_json()["results"]
+    session.expire_all()
+    assert all(list(row) == list(schema.dump_fields) for row in shown)
+    for name, model in COMPOSED[path].items():
+        field = schema.dump_fields[name]
+        part = field.inner.schema if isinstance(field, fields.List) else field.schema
+        seen = [each for row in shown for each in (row[name] if isinstance(row[name], list) else [row[name]])]
+        assert seen
+        for each in seen:
+            assert each == orjson.loads(orjson.dumps(part.dump(session.get(model, each["id"]))))
+
+
+def test_every_list_of_rows_is_in_a_table(shared_app: Flask) -> None:
+    assert set(_schemas(shared_app)) == {*LISTS, *COMPOSED}
 
 
 def _schemas(app: Flask) -> dict[str, type[Schema]]:
