@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -13,10 +14,12 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre
 
 from scale_api.fields import Answer, Moment
 from scale_api.json_provider import to_json
-from scale_core.errors import NotFound
+from scale_core.errors import Invalid, NotFound, Problem
 from scale_core.queries.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page, Period
+from scale_core.timestamps import utcnow
 
 MAX_OFFSET = 2**63 - 1
+OLDEST = datetime(1, 2, 1, tzinfo=UTC)  # a month later than Python's oldest time
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,17 @@ class PeriodQuery(PageQuery):
     validate_period = check_period
 
 
+def last_days(period: Period, default: int, maximum: int) -> Period:
+    """The period, from midnight UTC `default` days ago where it has no start. Raises Invalid above `maximum` days."""
+    if period.started is None:
+        until = period.ended or utcnow()
+        midnight = until.replace(hour=0, minute=0, second=0, microsecond=0)
+        return Period(max(midnight, OLDEST) - timedelta(days=default), period.ended)
+    if period.ended is not None and period.ended - period.started > timedelta(days=maximum):
+        raise Invalid(problems=[Problem("started", f"the time range is longer than {maximum} days")])
+    return period
+
+
 class ListQuery(PeriodQuery):
     order = fields.List(
         fields.String(),
@@ -113,7 +127,12 @@ def envelope(listing: Listing, rows: Sequence[Any], total: int) -> dict[str, Any
 
 def answer(listing: Listing, rows: Sequence[Any], total: int) -> Response:
     """The answer of a list whose rows are shown as they are. Raises NotFound for a page beyond the end."""
-    return Response(to_json(envelope(listing, rows, total)), content_type="application/json")
+    return json_answer(envelope(listing, rows, total))
+
+
+def json_answer(value: Any) -> Response:
+    """Rows and what is made of them, as they are."""
+    return Response(to_json(value), content_type="application/json")
 
 
 @cache

@@ -12,12 +12,15 @@ from scale_api.resources import (
     job,
     job_execution,
     job_type,
+    load,
+    metrics,
     node,
     product,
     queue,
     recipe,
     recipe_type,
     system,
+    trigger,
     workspace,
 )
 
@@ -33,6 +36,9 @@ BLUEPRINTS = (
     recipe_type.blp,
     recipe.blp,
     queue.blp,
+    load.blp,
+    metrics.blp,
+    trigger.blp,
     node.blp,
     system.blp,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app, url_for
@@ -12,15 +13,20 @@ from marshmallow import fields
 
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
-from scale_api.fields import Answer, Body, Document, Time, ids, required_text, text, texts
-from scale_api.query import Listing, ListQuery
+from scale_api.fields import Answer, Body, Document, Flag, Time, ids, required_text, text, texts
+from scale_api.query import Listing, ListQuery, PeriodQuery, answer, last_days, page_of
 from scale_api.schemas import JobInExecution, Reference, SourceAnswer, Warnings
+from scale_api.shapes import shape_of
 from scale_core.brokers import resolve_mount
 from scale_core.errors import BrokerError, Invalid, Problem
 from scale_core.queries import ingest as queries
+from scale_core.queries.listing import Period
 from scale_core.queries.shape import Shape
 from scale_core.services import strike
 from scale_core.timestamps import utcnow
+
+STATUS_DAYS = 7
+MAX_STATUS_DAYS = 31
 
 blp = Blueprint("ingest", __name__, description="Strike processes and the files that they ingest")
 
@@ -30,6 +36,17 @@ class IngestQuery(ListQuery):
     status = texts(attribute="statuses")
     strike_id = ids(attribute="strike_ids")
     file_name = texts(attribute="file_names")
+
+
+@dataclass(frozen=True)
+class StatusFilters:
+    period: Period
+    use_ingest_time: bool = False
+
+
+class IngestStatusQuery(PeriodQuery):
+    filters = StatusFilters
+    use_ingest_time = Flag(metadata={"description": "Count files when they were ingested, not when their data began."})
 
 
 class StrikeQuery(ListQuery):
@@ -62,8 +79,11 @@ class StrikeAnswer(Answer):
     last_error = fields.String(allow_none=True)
 
 
-class StrikeDetailsAnswer(StrikeAnswer):
+class StrikeWithJobAnswer(StrikeAnswer):
     job = fields.Nested(JobInExecution, allow_none=True)
+
+
+class StrikeDetailsAnswer(StrikeWithJobAnswer):
     configuration = fields.Dict()
 
 
@@ -100,12 +120,42 @@ class IngestDetailsAnswer(IngestAnswer):
     ingest_path = fields.String()
 
 
+class HourAnswer(Answer):
+    """`size` is in bytes."""
+
+    time = Time()
+    files = fields.Integer()
+    size = fields.Integer()
+
+
+class IngestStatusAnswer(Answer):
+    """`most_recent` is when the last of the `files` was ingested; `values` are the hours of every day."""
+
+    strike = fields.Nested(StrikeWithJobAnswer)
+    most_recent = Time(allow_none=True)
+    files = fields.Integer()
+    size = fields.Integer()
+    values = fields.List(fields.Nested(HourAnswer))
+
+
 @blp.route("/ingests/")
 class Ingests(MethodView):
     @blp.listing(IngestQuery, IngestAnswer)
     def get(self, listing: Listing, shape: Shape) -> Any:
         """Ingest List"""
         return queries.list_ingests(session(), listing.filters, listing.page, shape)
+
+
+@blp.route("/ingests/status/")
+class IngestStatus(MethodView):
+    @blp.arguments(IngestStatusQuery, location="query")
+    @blp.response(200, page_of(IngestStatusAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Ingest Status: what each Strike has ingested, by hours; by default of the last week"""
+        period = last_days(listing.period, STATUS_DAYS, MAX_STATUS_DAYS)
+        shape, by_ingest = shape_of(IngestStatusAnswer), listing.filters.use_ingest_time
+        found = queries.list_status(session(), period, listing.page, shape, use_ingest_time=by_ingest, now=utcnow())
+        return answer(listing, *found)
 
 
 @blp.route("/ingests/<id:ingest_id>/")

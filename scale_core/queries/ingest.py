@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload, raiseload
 from sqlalchemy.orm.interfaces import ORMOption
 
+from scale_core.db.file import ScaleFile
 from scale_core.db.ingest import Ingest, Strike
 from scale_core.db.job import Job
 from scale_core.domain.ingest import IngestStatus
@@ -24,6 +27,7 @@ ORDER = Order(
     default=["last_modified"],
     related={"strike": [Ingest.strike], "source_file": [Ingest.source_file], "workspace": [Ingest.workspace]},
 )
+STRIKE_STATUS_ORDER = Order(Strike, default=["name"])
 STRIKE_ORDER = Order(Strike, default=["last_modified"], related={"job": [Strike.job]})
 
 
@@ -66,6 +70,62 @@ def get_ingest(session: Session, key: int | str) -> Ingest:
     if ingest is None:
         raise NotFound(f"There is no ingest with the {'id' if isinstance(key, int) else 'file name'} {key}.")
     return ingest
+
+
+def list_status(
+    session: Session, period: Period, page: Page, shape: Shape, *, use_ingest_time: bool, now: datetime
+) -> tuple[list[Json], int]:
+    """What every Strike has ingested: altogether in the period, and in each hour of each of its days.
+
+    A file counts at the time when its data began, or with `use_ingest_time` when it was ingested. `period` has a
+    start. Specification: Ingest Status.
+    """
+    read = rows(Strike, shape["strike"], ("id",)).read_with_extra
+    strikes, total = read_page(session, select(Strike.id), STRIKE_STATUS_ORDER, page, None, read)
+    hours = _hours(period, now)
+    counted = _ingested(session, [row.id for _, row in strikes], period, use_ingest_time=use_ingest_time)
+    nothing = {"files": 0, "size": 0}
+    return [
+        {
+            "strike": strike,
+            "most_recent": max((slot["latest"] for slot in counted[row.id].values()), default=None),
+            "files": sum(slot["files"] for slot in counted[row.id].values()),
+            "size": sum(slot["size"] for slot in counted[row.id].values()),
+            "values": [_value(hour, counted[row.id].get(hour, nothing)) for hour in hours],
+        }
+        for strike, row in strikes
+    ], total
+
+
+def _value(hour: datetime, slot: Json) -> Json:
+    return {"time": hour, "files": slot["files"], "size": slot["size"]}
+
+
+def _hours(period: Period, now: datetime) -> list[datetime]:
+    """Every hour of the days from the start of the period to its end, or to today."""
+    assert period.started is not None
+    start = period.started.replace(hour=0, minute=0, second=0, microsecond=0)
+    days = ((period.ended or now).date() - start.date()).days + 1
+    return [start + timedelta(hours=hour) for hour in range(24 * days)]
+
+
+def _ingested(
+    session: Session, strike_ids: Sequence[int], period: Period, *, use_ingest_time: bool
+) -> dict[int, dict[datetime, Json]]:
+    """Per Strike and hour: how many files, their bytes, and when the last of them was ingested."""
+    time = Ingest.ingest_ended if use_ingest_time else ScaleFile.data_started
+    hour = func.date_trunc("hour", time)
+    size = func.coalesce(func.sum(Ingest.file_size), 0)
+    query: Query = select(Ingest.strike_id, hour, func.count(), size, func.max(Ingest.ingest_ended))
+    if not use_ingest_time:
+        query = query.join(Ingest.source_file)
+    query = query.where(Ingest.status == IngestStatus.INGESTED, Ingest.strike_id.in_(strike_ids))
+    counted: dict[int, dict[datetime, Json]] = defaultdict(dict)
+    for strike, at, files, size_sum, latest in session.execute(
+        period.limit(query, time).group_by(Ingest.strike_id, hour)
+    ):
+        counted[strike][at] = {"files": files, "size": int(size_sum), "latest": latest}
+    return counted
 
 
 def list_strikes(session: Session, filters: StrikeFilters, page: Page, shape: Shape) -> tuple[Sequence[Json], int]:

@@ -16,6 +16,7 @@ from scale_core.db.ingest import Ingest, Strike
 from scale_core.db.job import Error, Job, JobExecution, JobType
 from scale_core.db.node import Node
 from scale_core.db.recipe import Recipe, RecipeType
+from scale_core.db.trigger import TriggerEvent, TriggerRule
 from tests.api.world import World
 
 # path of the list -> the model of its rows, and what the list adds to them
@@ -37,6 +38,8 @@ LISTS: dict[str, tuple[Any, set[str]]] = {
     "/products/": (ScaleFile, set()),
     "/products/updates/": (ScaleFile, {"update", "source_files"}),
     "/nodes/": (Node, set()),
+    "/trigger-rules/": (TriggerRule, {"job_type", "recipe_type"}),
+    "/trigger-events/": (TriggerEvent, set()),
 }
 
 # lists whose rows are put together here: which of their values are rows, of which model

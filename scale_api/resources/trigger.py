@@ -1,0 +1,92 @@
+"""Trigger services: the rules that queue jobs and recipes, and the events that did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.views import MethodView
+from marshmallow import fields
+
+from scale_api.blueprint import Blueprint
+from scale_api.database import session
+from scale_api.fields import Answer, Flag, Time, ids, texts
+from scale_api.query import Listing, ListQuery, json_answer
+from scale_api.schemas import JobAnswer, JobTypeBase, RecipeAnswer, RecipeTypeBase, Reference, TriggerRuleAnswer
+from scale_api.shapes import shape_of
+from scale_core.queries import trigger as queries
+from scale_core.queries.shape import Shape
+
+blp = Blueprint("trigger", __name__, description="Rules that queue jobs and recipes, and what they did")
+
+
+class RuleQuery(ListQuery):
+    filters = queries.RuleFilters
+    type = texts(attribute="types")
+    name = texts(attribute="names")
+    media_type = texts(attribute="media_types")
+    is_active = Flag()
+
+
+class EventQuery(ListQuery):
+    filters = queries.EventFilters
+    type = texts(attribute="types")
+    rule_id = ids(attribute="rule_ids")
+    rule_name = texts(attribute="rule_names")
+    file_id = ids(attribute="file_ids")
+    file_name = texts(attribute="file_names")
+
+
+class RuleWithTarget(TriggerRuleAnswer):
+    """A rule triggers one job type or one recipe type; an archived one has lost it."""
+
+    job_type = fields.Nested(JobTypeBase, allow_none=True)
+    recipe_type = fields.Nested(RecipeTypeBase, allow_none=True)
+
+
+class TriggerEventAnswer(Answer):
+    """`error` says why a rule matched but could queue nothing."""
+
+    id = fields.Integer()
+    type = fields.String()
+    rule = Reference("rule_id")
+    description = fields.Dict()
+    error = fields.String(allow_none=True)
+    occurred = Time()
+
+
+class TriggerEventDetailsAnswer(TriggerEventAnswer):
+    rule = fields.Nested(TriggerRuleAnswer, allow_none=True)  # type: ignore[assignment]
+    jobs = fields.List(fields.Nested(JobAnswer))
+    recipes = fields.List(fields.Nested(RecipeAnswer))
+
+
+@blp.route("/trigger-rules/")
+class TriggerRules(MethodView):
+    @blp.listing(RuleQuery, RuleWithTarget)
+    def get(self, listing: Listing, shape: Shape) -> Any:
+        """Trigger Rule List"""
+        return queries.list_rules(session(), listing.filters, listing.page, shape)
+
+
+@blp.route("/trigger-rules/<id:rule_id>/")
+class TriggerRuleDetails(MethodView):
+    @blp.response(200, RuleWithTarget)
+    def get(self, rule_id: int) -> Any:
+        """Trigger Rule Details"""
+        return json_answer(queries.get_rule(session(), rule_id, shape_of(RuleWithTarget)))
+
+
+@blp.route("/trigger-events/")
+class TriggerEvents(MethodView):
+    @blp.listing(EventQuery, TriggerEventAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
+        """Trigger Event List"""
+        return queries.list_events(session(), listing.filters, listing.page, shape)
+
+
+@blp.route("/trigger-events/<id:event_id>/")
+class TriggerEventDetails(MethodView):
+    @blp.response(200, TriggerEventDetailsAnswer)
+    def get(self, event_id: int) -> Any:
+        """Trigger Event Details, with the jobs and recipes that it queued"""
+        return json_answer(queries.get_event(session(), event_id, shape_of(TriggerEventDetailsAnswer)))
