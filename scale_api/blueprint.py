@@ -27,19 +27,11 @@ class Parser(FlaskParser):
     DEFAULT_VALIDATION_STATUS = 400
 
     def load_json(self, req: Request, schema: Any) -> Any:
-        """A JSON object; PostgreSQL could keep neither NUL characters nor bottomless nesting."""
         if not req.is_json:
             if not req.get_data(cache=True):
                 return {}
             raise UnsupportedMediaType()
-        try:
-            data = orjson.loads(req.get_data(cache=True))
-        except orjson.JSONDecodeError as error:
-            raise Invalid(f"JSON parse error - {error}") from None
-        if not isinstance(data, dict):
-            raise Invalid("The body must be a JSON object.")
-        _check(data)
-        return data
+        return parse_json(req.get_data(cache=True))
 
     def handle_error(self, error: Any, req: Any, schema: Any, **kwargs: Any) -> NoReturn:
         problems = [
@@ -67,6 +59,18 @@ class Blueprint(flask_smorest.Blueprint):
             return listed
 
         return decorate
+
+
+def parse_json(content: bytes) -> dict[str, Any]:
+    """A JSON object; PostgreSQL could keep neither NUL characters nor bottomless nesting. Raises Invalid."""
+    try:
+        data = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise Invalid(f"JSON parse error - {error}") from None
+    if not isinstance(data, dict):
+        raise Invalid("The body must be a JSON object.")
+    _check(data)
+    return data
 
 
 def _check(value: Any) -> None:

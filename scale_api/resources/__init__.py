@@ -6,6 +6,7 @@ from flask_smorest import Api
 
 from scale_api.entry import IdConverter
 from scale_api.resources import (
+    configuration,
     error,
     file,
     ingest,
@@ -38,6 +39,7 @@ BLUEPRINTS = (
     queue.blp,
     load.blp,
     metrics.blp,
+    configuration.blp,
     trigger.blp,
     node.blp,
     system.blp,

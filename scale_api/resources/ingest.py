@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app, url_for
+from flask import current_app, request, url_for
 from flask.views import MethodView
 from marshmallow import fields
 
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Flag, Time, ids, required_text, text, texts
+from scale_api.ignored import ignored_fields
 from scale_api.query import Listing, ListQuery, PeriodQuery, answer, last_days, page_of
 from scale_api.schemas import JobInExecution, Reference, SourceAnswer, Warnings
 from scale_api.shapes import shape_of
@@ -206,7 +207,8 @@ class StrikeValidation(MethodView):
     def post(self, body: dict[str, Any]) -> Any:
         """Validate Strike"""
         _require_directory(body["configuration"])
-        return {"warnings": strike.validate(session(), body)}
+        ignored = ignored_fields(StrikeBody, StrikeDetailsAnswer, request.get_json())
+        return {"warnings": [*ignored, *strike.validate(session(), body)]}
 
 
 @blp.route("/strikes/<id:strike_id>/")

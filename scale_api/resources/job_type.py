@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from flask import url_for
+from flask import request, url_for
 from flask.views import MethodView
 from marshmallow import fields
 
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Flag, Int, Time, required_text, text, texts
+from scale_api.ignored import ignored_fields
 from scale_api.query import Listing, ListQuery, PageQuery, PeriodQuery
 from scale_api.schemas import CountAnswer, ErrorAnswer, JobTypeAnswer, JobTypeBase, TriggerRuleAnswer, Warnings
 from scale_core.queries import job_type as queries
@@ -115,7 +116,8 @@ class JobTypeValidation(MethodView):
     @blp.response(200, Warnings)
     def post(self, body: dict[str, Any]) -> Any:
         """Validate Job Type"""
-        return {"warnings": services.validate(session(), body, utcnow())}
+        ignored = ignored_fields(JobTypeBody, JobTypeDetailsAnswer, request.get_json())
+        return {"warnings": [*ignored, *services.validate(session(), body, utcnow())]}
 
 
 @blp.route("/job-types/<id:job_type_id>/")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import url_for
+from flask import request, url_for
 from flask.views import MethodView
 from marshmallow import fields
 
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Body, Document, Flag, Time, required_text, text
+from scale_api.ignored import ignored_fields
 from scale_api.query import Listing, ListQuery
 from scale_api.schemas import JobTypeBase, RecipeTypeBase, Reference, TriggerRuleAnswer, Warnings
 from scale_core.queries import recipe as queries
@@ -81,7 +82,8 @@ class RecipeTypeValidation(MethodView):
     @blp.response(200, Warnings)
     def post(self, body: dict[str, Any]) -> Any:
         """Validate Recipe Type"""
-        return {"warnings": services.validate(session(), body, utcnow())}
+        ignored = ignored_fields(RecipeTypeBody, RecipeTypeDetailsAnswer, request.get_json())
+        return {"warnings": [*ignored, *services.validate(session(), body, utcnow())]}
 
 
 @blp.route("/recipe-types/<id:recipe_type_id>/")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import url_for
+from flask import request, url_for
 from flask.views import MethodView
 from marshmallow import fields
 
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Flag, Time, required_text, text, texts
+from scale_api.ignored import ignored_fields
 from scale_api.query import Listing, ListQuery
 from scale_api.schemas import Warnings
 from scale_core.queries import workspace as queries
@@ -80,7 +81,8 @@ class WorkspaceValidation(MethodView):
     @blp.response(200, Warnings)
     def post(self, body: dict[str, Any]) -> Any:
         """Validate Workspace"""
-        return {"warnings": services.validate(session(), body)}
+        ignored = ignored_fields(WorkspaceBody, WorkspaceDetailsAnswer, request.get_json())
+        return {"warnings": [*ignored, *services.validate(session(), body)]}
 
 
 @blp.route("/workspaces/<id:workspace_id>/")

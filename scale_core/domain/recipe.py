@@ -116,6 +116,16 @@ def check_connections(
     return problems, warnings
 
 
+def unused_inputs(definition: RecipeDefinition) -> list[Warning_]:
+    """Inputs of the recipe that no job takes."""
+    used = {recipe_input for job in definition.jobs for recipe_input, _ in job.recipe_inputs}
+    return [
+        Warning_("unused_input", f"No job uses the recipe input {spec.name!r}")
+        for spec in definition.inputs
+        if spec.name not in used
+    ]
+
+
 def _sources(
     definition: RecipeDefinition,
     interfaces: Mapping[tuple[str, str], JobInterface],

@@ -41,6 +41,15 @@ def edit(session: Session, error_id: int, fields: Mapping[str, Any], now: dateti
     return error
 
 
+def put(session: Session, fields: Mapping[str, Any], now: datetime) -> None:
+    """Create the error, or edit the one of this name; nothing is written that is so already. Raises Invalid."""
+    existing = session.scalar(select(Error.id).where(Error.name == fields["name"]))
+    if existing is None:
+        create(session, fields, now)
+    else:
+        edit(session, existing, fields, now)
+
+
 def by_name(session: Session, name: str) -> Error:
     """The catalogue's entry; `unknown` for a name that it does not have."""
     found = {error.name: error for error in session.scalars(select(Error).where(Error.name.in_((name, "unknown"))))}

@@ -46,8 +46,14 @@ _NULLABLE = {
 def create(session: Session, fields: Mapping[str, Any], now: datetime) -> JobType:
     """A new job type with its first revision (Create Job Type). Raises Invalid, Conflict."""
     interface, mapping, _ = _check(session, fields)
-    if _find(session, fields["name"], fields["version"]):
+    if find(session, fields["name"], fields["version"]):
         raise Conflict(f"There is already a job type {fields['name']!r} in version {fields['version']!r}")
+    return _create(session, fields, interface, mapping, now)
+
+
+def _create(
+    session: Session, fields: Mapping[str, Any], interface: dict[str, Any], mapping: dict[str, Any], now: datetime
+) -> JobType:
     job_type = JobType(
         name=fields["name"], version=fields["version"], interface=interface, error_mapping=mapping, created=now
     )
@@ -65,11 +71,45 @@ def edit(session: Session, job_type_id: int, fields: Mapping[str, Any], now: dat
     """Change a job type (Edit Job Type). A changed interface makes a revision and must still fit every recipe type
     that uses it. Raises Invalid (also for system types), NotFound."""
     job_type = get(session, JobType, job_type_id, "job type", lock=True)
+    interface, mapping, _ = _check(session, _merged(job_type, fields))
+    _edit(session, job_type, fields, interface, mapping, now)
+    return job_type
+
+
+def put(session: Session, fields: Mapping[str, Any], now: datetime) -> list[Warning_]:
+    """Create the job type, or edit the one of this name and version; nothing is written that is so already.
+
+    Whether recipe types still connect is for the caller to check (`check_recipes`), when all types are in place.
+    Raises Invalid.
+    """
+    job_type = find(session, fields["name"], fields["version"], lock=True)
+    if job_type is None:
+        interface, mapping, warnings = _check(session, fields, recipes=False)
+        _create(session, fields, interface, mapping, now)
+    else:
+        interface, mapping, warnings = _check(session, _merged(job_type, fields), recipes=False)
+        _edit(session, job_type, fields, interface, mapping, now)
+    return warnings
+
+
+def _merged(job_type: JobType, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an edit and what else must be known to check them. Raises Invalid for a system type."""
     if job_type.is_system:
         raise Invalid(f"{job_type.name} is a system job type and cannot be edited")
-    merged = {"interface": job_type.interface, "error_mapping": job_type.error_mapping, **fields}
-    merged |= {"name": job_type.name, "version": job_type.version}
-    interface, mapping, _ = _check(session, merged)
+    merged = {
+        name: getattr(job_type, name) for name in ("interface", "error_mapping", "docker_image", "docker_privileged")
+    }
+    return {**merged, **fields, "name": job_type.name, "version": job_type.version}
+
+
+def _edit(
+    session: Session,
+    job_type: JobType,
+    fields: Mapping[str, Any],
+    interface: dict[str, Any],
+    mapping: dict[str, Any],
+    now: datetime,
+) -> None:
     _apply(job_type, fields, now)
     job_type.error_mapping = mapping
     if interface != job_type.interface:
@@ -83,7 +123,6 @@ def edit(session: Session, job_type_id: int, fields: Mapping[str, Any], now: dat
     trigger_rule.set_rule(session, job_type, fields, now)
     session.flush()
     notify(session, QUEUE_CHANNEL)  # a pause or a limit may have been lifted
-    return job_type
 
 
 def validate(session: Session, fields: Mapping[str, Any], now: datetime) -> list[Warning_]:
@@ -101,7 +140,9 @@ def interfaces(session: Session, keys: Iterable[tuple[str, str]]) -> dict[tuple[
     return {(name, version): job_interface.parse(interface) for name, version, interface in rows}
 
 
-def _check(session: Session, fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], list[Warning_]]:
+def _check(
+    session: Session, fields: Mapping[str, Any], *, recipes: bool = True
+) -> tuple[dict[str, Any], dict[str, Any], list[Warning_]]:
     """The normalised interface and error mapping, and the warnings. Raises Invalid with everything that is wrong."""
     require(fields, "name", "version", "interface")
     problems = [
@@ -131,9 +172,12 @@ def _check(session: Session, fields: Mapping[str, Any]) -> tuple[dict[str, Any],
             problems.append(Problem("interface.command", "is empty; only a type with a docker_image may do without"))
         rule_problems, warnings = trigger_rule.check_rule(session, fields.get("trigger_rule"), parsed.inputs)
         problems += rule_problems
-        broken, more = _check_recipes(session, (fields["name"], fields["version"]), parsed)
-        problems += broken
-        warnings += more
+        if recipes:
+            broken, more = _check_recipes(session, (fields["name"], fields["version"]), parsed)
+            problems += broken
+            warnings += more
+    if fields.get("docker_privileged") and not fields.get("docker_image"):
+        warnings.append(Warning_("docker_privileged", "docker_privileged has no effect without a docker_image"))
     if problems or interface is None or mapping is None:
         raise Invalid(problems=problems)
     return interface, mapping, warnings
@@ -147,6 +191,17 @@ def _unknown_errors(session: Session, mapping: Mapping[str, Any]) -> list[Proble
         for code, name in mapping["exit_codes"].items()
         if name not in known
     ]
+
+
+def check_recipes(session: Session, keys: Iterable[tuple[str, str]]) -> tuple[list[Problem], list[Warning_]]:
+    """Whether all recipe types that use one of the job types (name, version), as they are now, still connect."""
+    problems: list[Problem] = []
+    warnings: list[Warning_] = []
+    for key, interface in interfaces(session, keys).items():
+        broken, more = _check_recipes(session, key, interface)
+        problems += [problem for problem in broken if problem not in problems]
+        warnings += [warning for warning in more if warning not in warnings]
+    return problems, warnings
 
 
 def _check_recipes(
@@ -177,5 +232,6 @@ def _apply(job_type: JobType, fields: Mapping[str, Any], now: datetime) -> None:
         job_type.is_active, job_type.archived = is_active, None if is_active else now
 
 
-def _find(session: Session, name: str, version: str) -> JobType | None:
-    return session.scalar(select(JobType).where(JobType.name == name, JobType.version == version))
+def find(session: Session, name: str, version: str, *, lock: bool = False) -> JobType | None:
+    query = select(JobType).where(JobType.name == name, JobType.version == version)
+    return session.scalar(query.with_for_update() if lock else query)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from scale_core.db.recipe import RecipeType, RecipeTypeRevision
 from scale_core.documents import recipe_definition
-from scale_core.domain.recipe import check_connections
+from scale_core.domain.recipe import RecipeDefinition, check_connections, unused_inputs
 from scale_core.errors import Conflict, Invalid, Problem, Warning_
 from scale_core.services import assign, get, job_type, require, trigger_rule
 
@@ -21,9 +21,12 @@ _EDITABLE = ("title", "description")
 def create(session: Session, fields: Mapping[str, Any], now: datetime) -> RecipeType:
     """A new recipe type with its first revision (Create Recipe Type). Raises Invalid, Conflict."""
     definition, _ = _check(session, fields)
-    existing = select(RecipeType.id).where(RecipeType.name == fields["name"], RecipeType.version == fields["version"])
-    if session.scalar(existing):
+    if find(session, fields["name"], fields["version"]):
         raise Conflict(f"There is already a recipe type {fields['name']!r} in version {fields['version']!r}")
+    return _create(session, fields, definition, now)
+
+
+def _create(session: Session, fields: Mapping[str, Any], definition: dict[str, Any], now: datetime) -> RecipeType:
     recipe_type = RecipeType(
         name=fields["name"],
         version=fields["version"],
@@ -45,9 +48,38 @@ def edit(session: Session, recipe_type_id: int, fields: Mapping[str, Any], now: 
     """Change a recipe type (Edit Recipe Type). A changed definition makes a revision; running recipes keep theirs.
     Raises Invalid, NotFound."""
     recipe_type = get(session, RecipeType, recipe_type_id, "recipe type", lock=True)
-    merged = {"definition": recipe_type.definition, **fields}
-    merged |= {"name": recipe_type.name, "version": recipe_type.version}
-    definition, _ = _check(session, merged)
+    definition, _ = _check(session, _merged(recipe_type, fields))
+    _edit(session, recipe_type, fields, definition, now)
+    return recipe_type
+
+
+def put(session: Session, fields: Mapping[str, Any], now: datetime) -> list[Warning_]:
+    """Create the recipe type, or edit the one of this name and version; nothing is written that is so already.
+    Raises Invalid."""
+    recipe_type = find(session, fields["name"], fields["version"], lock=True)
+    if recipe_type is None:
+        definition, warnings = _check(session, fields)
+        _create(session, fields, definition, now)
+    else:
+        definition, warnings = _check(session, _merged(recipe_type, fields))
+        _edit(session, recipe_type, fields, definition, now)
+    return warnings
+
+
+def find(session: Session, name: str, version: str, *, lock: bool = False) -> RecipeType | None:
+    query = select(RecipeType).where(RecipeType.name == name, RecipeType.version == version)
+    return session.scalar(query.with_for_update() if lock else query)
+
+
+def _merged(recipe_type: RecipeType, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "definition": recipe_type.definition, **fields, "name": recipe_type.name, "version": recipe_type.version,
+    }  # fmt: skip
+
+
+def _edit(
+    session: Session, recipe_type: RecipeType, fields: Mapping[str, Any], definition: dict[str, Any], now: datetime
+) -> None:
     assign(recipe_type, fields, _EDITABLE)
     is_active = fields.get("is_active")
     if is_active is not None and is_active is not recipe_type.is_active:
@@ -65,7 +97,6 @@ def edit(session: Session, recipe_type_id: int, fields: Mapping[str, Any], now: 
         )
     trigger_rule.set_rule(session, recipe_type, fields, now)
     session.flush()
-    return recipe_type
 
 
 def validate(session: Session, fields: Mapping[str, Any], now: datetime) -> list[Warning_]:
@@ -73,11 +104,21 @@ def validate(session: Session, fields: Mapping[str, Any], now: datetime) -> list
     return _check(session, fields)[1]
 
 
+def _inactive_types(session: Session, definition: RecipeDefinition) -> list[Warning_]:
+    found = (job_type.find(session, *key) for key in sorted(definition.job_types()))
+    return [
+        Warning_("inactive_job_type", f"The job type {each.name} {each.version} is archived: recipes cannot be queued")
+        for each in found
+        if each is not None and not each.is_active
+    ]
+
+
 def _check(session: Session, fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[Warning_]]:
     require(fields, "name", "version", "definition")
     document = recipe_definition.normalize(fields["definition"])
     definition = recipe_definition.parse(document)
     problems, warnings = check_connections(definition, job_type.interfaces(session, definition.job_types()))
+    warnings += unused_inputs(definition) + _inactive_types(session, definition)
     problems = [Problem(f"definition.{problem.path}", problem.message) for problem in problems]
     rule_problems, rule_warnings = trigger_rule.check_rule(session, fields.get("trigger_rule"), definition.inputs)
     if problems or rule_problems:
