@@ -18,6 +18,7 @@ from scale_api.schemas import (
     JobAnswer,
     JobTypeAnswer,
     JobTypeRevisionAnswer,
+    JobTypeRevisionBase,
     ProductBase,
     RecipeAnswer,
 )
@@ -71,8 +72,14 @@ class OutputAnswer(Answer):
     value = Value(ProductBase)
 
 
+class JobTypeOfJob(JobTypeAnswer):
+    """The documentation shows job_type_rev in job_type in its table, beside it in its example: it is in both."""
+
+    job_type_rev = fields.Nested(JobTypeRevisionBase)
+
+
 class JobDetailsAnswer(JobAnswer):
-    job_type = fields.Nested(JobTypeAnswer)
+    job_type = fields.Nested(JobTypeOfJob)
     job_type_rev = fields.Nested(JobTypeRevisionAnswer)
     event = fields.Nested(EventAnswer)
     data = fields.Dict()

@@ -15,6 +15,7 @@ from scale_api.schemas import (
     EventAnswer,
     FileAnswer,
     JobAnswer,
+    JobTypeRevisionAnswer,
     RecipeAnswer,
     RecipeTypeBase,
     RecipeTypeRevisionBase,
@@ -33,11 +34,14 @@ class RecipeQuery(ListQuery):
 
 
 class RecipeTypeInRecipe(RecipeTypeBase):
+    """recipe_type_rev stands here as in the documentation's table, and beside it as in its example."""
+
     is_active = fields.Boolean()
     definition = fields.Dict()
     created = Time()
     last_modified = Time()
     archived = Time(allow_none=True)
+    recipe_type_rev = fields.Nested(RecipeTypeRevisionBase)
 
 
 class RecipeTypeRevisionAnswer(RecipeTypeRevisionBase):
@@ -45,9 +49,13 @@ class RecipeTypeRevisionAnswer(RecipeTypeRevisionBase):
     created = Time()
 
 
+class JobInRecipe(JobAnswer):
+    job_type_rev = fields.Nested(JobTypeRevisionAnswer)
+
+
 class RecipeJobAnswer(Answer):
     job_name = fields.String()
-    job = fields.Nested(JobAnswer)
+    job = fields.Nested(JobInRecipe)
     recipe = Reference("recipe_id")
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload, raiseload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from scale_core.db.file import ScaleFile
-from scale_core.db.job import Error, Job, JobExecution, JobType, JobTypeRevision
+from scale_core.db.job import Error, Job, JobExecution, JobType
 from scale_core.db.recipe import Recipe, RecipeJob, RecipeType, RecipeTypeRevision
 from scale_core.db.trigger import TriggerEvent
 from scale_core.domain.job import ErrorCategory, JobStatus
@@ -117,6 +117,7 @@ def get_job(session: Session, job_id: int) -> With:
     interface = job.job_type_rev.interface
     return With(
         job,
+        job_type=With(job.job_type, job_type_rev=job.job_type_rev),
         inputs=parameters(interface.get("input_data"), job.data.get("input_data"), files),
         outputs=parameters(
             interface.get("output_data"), job.results.get("output_data"), {product.id: product for product in products}
@@ -128,10 +129,10 @@ def get_job(session: Session, job_id: int) -> With:
 
 
 def job_options() -> list[Any]:
-    """Eager loads of what a job in a list shows."""
+    """Eager loads of what a job inside of its recipe shows."""
     return [
         without_documents(joinedload(Job.job_type)),
-        joinedload(Job.job_type_rev).defer(JobTypeRevision.interface, raiseload=True),
+        joinedload(Job.job_type_rev),
         joinedload(Job.event),
         joinedload(Job.error),
         raiseload("*"),

@@ -86,4 +86,5 @@ def get_recipe(session: Session, recipe_id: int) -> With:
         raise NotFound(f"There is no recipe with the id {recipe_id}.")
     ids = input_file_ids(recipe.data)
     files = file.files_by_id(session, ids)
-    return With(recipe, input_files=[files[file_id] for file_id in ids if file_id in files])
+    recipe_type = With(recipe.recipe_type, recipe_type_rev=recipe.recipe_type_rev)
+    return With(recipe, recipe_type=recipe_type, input_files=[files[file_id] for file_id in ids if file_id in files])

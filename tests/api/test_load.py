@@ -94,8 +94,8 @@ def test_ingest_status(client: FlaskClient, session: Session, by_ingest: bool) -
             Ingest(file_name=source.file_name, strike_id=strike.id, status=status, transfer_path="/x", file_size=100,
                    bytes_transferred=100, transfer_started=done, ingest_ended=done)
         )  # fmt: skip
+        session.add(made[-1])
         made[-1].source_file = source
-    session.add_all(made)
     session.commit()
     period = f"started={start.isoformat()[:-6]}Z&ended={end.isoformat()[:-6]}Z"
     shown = get(client, f"/ingests/status/?{period}&use_ingest_time={str(by_ingest).lower()}")["results"]

@@ -76,7 +76,8 @@ def test_job_types(client: FlaskClient) -> None:
         "name": "my-job", "version": "1.0", "interface": factories.interface(), "timeout": 60, "max_scheduled": 2,
         "created": "2015-03-11T00:00:00Z", "uses_docker": True, "error_mapping": {"exit_codes": {"1": "unknown"}},
     }  # fmt: skip
-    assert client.post("/job-types/validation/", json=body).json == {"warnings": []}
+    (warning,) = client.post("/job-types/validation/", json=body).json["warnings"]
+    assert warning == {"id": "read-only", "details": "created cannot be set and is ignored"}
     made = create(client, "/job-types/", body)
     assert set(made) == JOB_TYPE_DETAILS
     assert (made["revision_num"], made["uses_docker"], made["trigger_rule"]) == (1, False, None)
