@@ -19,6 +19,9 @@ def init_app(app: Flask, sessions: Sessions) -> None:
 
 def session() -> Session:
     """The session of this request, for reading. It is rolled back and closed when the request ends."""
+    if "joined" in g:
+        shared: Session = g.joined
+        return shared
     if "session" not in g:
         g.session = current_app.extensions["scale_sessions"]()
     opened: Session = g.session
@@ -27,9 +30,22 @@ def session() -> Session:
 
 @contextmanager
 def transaction() -> Iterator[Session]:
-    """A session of its own, committed at the end of the block and rolled back by an exception."""
+    """A session of its own, committed at the end of the block and rolled back by an exception; or the joined one."""
+    if "joined" in g:
+        yield g.joined
+        return
     with open_transaction(current_app.extensions["scale_sessions"]) as opened:
         yield opened
+
+
+@contextmanager
+def joined(writing: Session) -> Iterator[None]:
+    """In the block everything reads and writes in this session, whose transaction somebody else ends."""
+    g.joined = writing
+    try:
+        yield
+    finally:
+        del g.joined
 
 
 def _close(_error: BaseException | None) -> None:

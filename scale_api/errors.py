@@ -21,6 +21,8 @@ STATUS: dict[type[errors.ScaleError], int] = {
     errors.Invalid: 400,
     errors.Conflict: 409,
     errors.IllegalTransition: 409,
+    errors.PreconditionFailed: 412,
+    errors.KeyReused: 422,
     errors.BrokerError: 503,
 }
 RETRY_AFTER_S = 5

@@ -48,6 +48,14 @@ class Conflict(ScaleError):
     """The object changed meanwhile, or another one has the same name."""
 
 
+class PreconditionFailed(ScaleError):
+    """The object is not what the client expects it to be."""
+
+
+class KeyReused(ScaleError):
+    """This Idempotency-Key belongs to another request; choose a new one for each request that is to be done."""
+
+
 class IllegalTransition(ScaleError):
     """A status may not change in that way."""
 

@@ -68,6 +68,16 @@ def upgrade() -> None:
     sa.UniqueConstraint('agent_id', name=op.f('uq_node_agent_id')),
     sa.UniqueConstraint('hostname', name=op.f('uq_node_hostname'))
     )
+    op.create_table('idempotency_key',
+    sa.Column('key', sa.String(length=255), nullable=False),
+    sa.Column('fingerprint', sa.String(length=64), nullable=False),
+    sa.Column('status', sa.Integer(), nullable=False),
+    sa.Column('headers', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
+    sa.Column('body', sa.Text(), nullable=False),
+    sa.Column('created', postgresql.TIMESTAMP(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.PrimaryKeyConstraint('key', name=op.f('pk_idempotency_key'))
+    )
+    op.create_index(op.f('ix_idempotency_key_created'), 'idempotency_key', ['created'], unique=False)
     op.create_table('scheduler',
     sa.Column('id', sa.SmallInteger(), autoincrement=False, nullable=False),
     sa.Column('is_paused', sa.Boolean(), server_default=sa.text('false'), nullable=False),
@@ -698,6 +708,8 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_trigger_rule_is_active'), table_name='trigger_rule')
     op.drop_table('trigger_rule')
     op.drop_table('scheduler')
+    op.drop_index(op.f('ix_idempotency_key_created'), table_name='idempotency_key')
+    op.drop_table('idempotency_key')
     op.drop_table('node')
     op.drop_index(op.f('ix_error_category'), table_name='error')
     op.drop_table('error')

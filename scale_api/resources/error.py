@@ -9,6 +9,7 @@ from flask.views import MethodView
 from marshmallow import fields
 
 from scale_api.blueprint import Blueprint
+from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Body, required_text, text
 from scale_api.query import Listing, ListQuery
@@ -16,6 +17,7 @@ from scale_api.schemas import ErrorAnswer
 from scale_core.queries import error as queries
 from scale_core.queries.shape import Shape
 from scale_core.services import error as services
+from scale_core.services import version
 from scale_core.timestamps import utcnow
 
 blp = Blueprint("error", __name__, description="Registered errors and error mappings")
@@ -57,6 +59,8 @@ class Errors(MethodView):
 
 @blp.route("/errors/<id:error_id>/")
 class ErrorDetails(MethodView):
+    version_field = "last_modified"
+
     @blp.response(200, ErrorAnswer)
     def get(self, error_id: int) -> Any:
         """Error Details"""
@@ -67,5 +71,6 @@ class ErrorDetails(MethodView):
     def patch(self, body: dict[str, Any], error_id: int) -> Any:
         """Edit Error"""
         with transaction() as writing:
+            version.require(writing, "error", error_id, if_match())
             services.edit(writing, error_id, body, utcnow())
         return queries.get_error(session(), error_id)

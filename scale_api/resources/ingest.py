@@ -12,6 +12,7 @@ from flask.views import MethodView
 from marshmallow import fields
 
 from scale_api.blueprint import Blueprint
+from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Flag, Time, ids, required_text, text, texts
 from scale_api.ignored import ignored_fields
@@ -23,7 +24,7 @@ from scale_core.errors import BrokerError, Invalid, Problem
 from scale_core.queries import ingest as queries
 from scale_core.queries.listing import Period
 from scale_core.queries.shape import Shape
-from scale_core.services import strike
+from scale_core.services import strike, version
 from scale_core.timestamps import utcnow
 
 STATUS_DAYS = 7
@@ -213,6 +214,8 @@ class StrikeValidation(MethodView):
 
 @blp.route("/strikes/<id:strike_id>/")
 class StrikeDetails(MethodView):
+    version_field = "last_modified"
+
     @blp.response(200, StrikeDetailsAnswer)
     def get(self, strike_id: int) -> Any:
         """Strike Details"""
@@ -225,6 +228,7 @@ class StrikeDetails(MethodView):
         if "configuration" in body:
             _require_directory(body["configuration"])
         with transaction() as writing:
+            version.require(writing, "Strike", strike_id, if_match())
             strike.edit(writing, strike_id, body, utcnow())
         return queries.get_strike(session(), strike_id)
 

@@ -8,6 +8,7 @@ from flask.views import MethodView
 from marshmallow import fields
 
 from scale_api.blueprint import Blueprint
+from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, StrictBody, ids, texts
 from scale_api.query import Listing, ListQuery
@@ -28,6 +29,7 @@ from scale_core.queries import job as queries
 from scale_core.queries.job import Parameter
 from scale_core.queries.shape import Shape
 from scale_core.services import queue as services
+from scale_core.services import version
 from scale_core.timestamps import utcnow
 
 blp = Blueprint("job", __name__, description="Jobs: all, running and finished")
@@ -126,6 +128,7 @@ class JobsWithExecution(MethodView):
 
 @blp.route("/jobs/<id:job_id>/")
 class JobDetails(MethodView):
+    version_field = "last_modified"
     text_errors = ("PATCH",)
 
     @blp.response(200, JobDetailsAnswer)
@@ -141,6 +144,7 @@ class JobDetails(MethodView):
             raise Invalid("status: the only change allowed is CANCELED")
         try:
             with transaction() as writing:
+                version.require(writing, "job", job_id, if_match())
                 services.cancel(writing, job_id, utcnow())
         except IllegalTransition as error:
             raise Invalid(str(error)) from error  # documented as 400 here

@@ -10,6 +10,7 @@ from flask.views import MethodView
 from marshmallow import fields
 
 from scale_api.blueprint import Blueprint
+from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Flag, Int, Time, required_text, text, texts
 from scale_api.ignored import ignored_fields
@@ -19,6 +20,7 @@ from scale_core.queries import job_type as queries
 from scale_core.queries.listing import Period
 from scale_core.queries.shape import Shape
 from scale_core.services import job_type as services
+from scale_core.services import version
 from scale_core.timestamps import utcnow
 
 blp = Blueprint("job_type", __name__, description="Job types")
@@ -122,6 +124,8 @@ class JobTypeValidation(MethodView):
 
 @blp.route("/job-types/<id:job_type_id>/")
 class JobTypeDetails(MethodView):
+    version_field = "last_modified"
+
     @blp.response(200, JobTypeDetailsAnswer)
     def get(self, job_type_id: int) -> Any:
         """Job Type Details"""
@@ -132,6 +136,7 @@ class JobTypeDetails(MethodView):
     def patch(self, body: dict[str, Any], job_type_id: int) -> Any:
         """Edit Job Type"""
         with transaction() as writing:
+            version.require(writing, "job type", job_type_id, if_match())
             services.edit(writing, job_type_id, body, utcnow())
         return queries.get_job_type(session(), job_type_id, utcnow())
 

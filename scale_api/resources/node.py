@@ -10,6 +10,7 @@ from flask.views import MethodView
 from marshmallow import fields, post_dump, validate
 
 from scale_api.blueprint import Blueprint
+from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Flag, Int, StrictBody, Time, text
 from scale_api.query import Listing, ListQuery, PeriodQuery
@@ -19,6 +20,7 @@ from scale_core.queries import node as queries
 from scale_core.queries.listing import Period
 from scale_core.queries.shape import Shape
 from scale_core.services import node as services
+from scale_core.services import version
 from scale_core.timestamps import utcnow
 
 blp = Blueprint("node", __name__, description="The nodes of the cluster, and the scheduler")
@@ -122,6 +124,7 @@ class NodesStatus(MethodView):
 
 @blp.route("/nodes/<id:node_id>/")
 class NodeDetails(MethodView):
+    version_field = "last_modified"
     text_errors = ("GET", "PUT", "PATCH")
 
     @blp.response(200, NodeDetailsAnswer)
@@ -146,6 +149,7 @@ class NodeDetails(MethodView):
 
 @blp.route("/scheduler/")
 class SchedulerView(MethodView):
+    version_field = "is_paused"
     text_errors = ("GET", "PATCH")
 
     @blp.response(200, SchedulerAnswer)
@@ -160,6 +164,7 @@ class SchedulerView(MethodView):
         if not body:
             raise Invalid("No fields were given to update.")
         with transaction() as writing:
+            version.require(writing, "scheduler", 1, if_match())
             services.set_scheduler_paused(writing, body["is_paused"])
         location = url_for("node.SchedulerView", _external=True)
         return queries.get_scheduler(session()), 201, {"Location": location}
@@ -167,6 +172,7 @@ class SchedulerView(MethodView):
 
 def _edit(node_id: int, changes: dict[str, Any]) -> Any:
     with transaction() as writing:
+        version.require(writing, "node", node_id, if_match())
         services.edit(writing, node_id, changes, utcnow())
     location = url_for("node.NodeDetails", node_id=node_id, _external=True)
     return queries.get_node(session(), node_id), 201, {"Location": location}

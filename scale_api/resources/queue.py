@@ -11,6 +11,7 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, IdNumber, Int, Moment, Time, ids, texts
+from scale_api.idempotency import idempotent
 from scale_api.query import Listing, PageQuery, answer, check_period, envelope, page_of
 from scale_api.resources.job import JobDetailsAnswer
 from scale_api.resources.recipe import RecipeDetailsAnswer
@@ -96,6 +97,7 @@ class QueueStatus(MethodView):
 
 @blp.route("/queue/new-job/")
 class NewJob(MethodView):
+    @idempotent()
     @blp.arguments(NewJobBody)
     @blp.response(201, JobDetailsAnswer)
     def post(self, body: dict[str, Any]) -> Any:
@@ -112,6 +114,7 @@ class NewJob(MethodView):
 
 @blp.route("/queue/new-recipe/")
 class NewRecipe(MethodView):
+    @idempotent()
     @blp.arguments(NewRecipeBody)
     @blp.response(201, RecipeDetailsAnswer)
     def post(self, body: dict[str, Any]) -> Any:
@@ -124,6 +127,7 @@ class NewRecipe(MethodView):
 
 @blp.route("/queue/requeue-jobs/")
 class RequeueJobs(MethodView):
+    @idempotent(in_one_transaction=False)
     @blp.arguments(PageQuery, location="query")
     @blp.arguments(RequeueBody)
     @blp.response(200, page_of(JobAnswer))

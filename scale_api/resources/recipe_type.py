@@ -9,6 +9,7 @@ from flask.views import MethodView
 from marshmallow import fields
 
 from scale_api.blueprint import Blueprint
+from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Body, Document, Flag, Time, required_text, text
 from scale_api.ignored import ignored_fields
@@ -17,6 +18,7 @@ from scale_api.schemas import JobTypeBase, RecipeTypeBase, Reference, TriggerRul
 from scale_core.queries import recipe as queries
 from scale_core.queries.shape import Shape
 from scale_core.services import recipe_type as services
+from scale_core.services import version
 from scale_core.timestamps import utcnow
 
 blp = Blueprint("recipe_type", __name__, description="Recipe types")
@@ -88,6 +90,8 @@ class RecipeTypeValidation(MethodView):
 
 @blp.route("/recipe-types/<id:recipe_type_id>/")
 class RecipeTypeDetails(MethodView):
+    version_field = "last_modified"
+
     @blp.response(200, RecipeTypeDetailsAnswer)
     def get(self, recipe_type_id: int) -> Any:
         """Recipe Type Details"""
@@ -98,5 +102,6 @@ class RecipeTypeDetails(MethodView):
     def patch(self, body: dict[str, Any], recipe_type_id: int) -> Any:
         """Edit Recipe Type"""
         with transaction() as writing:
+            version.require(writing, "recipe type", recipe_type_id, if_match())
             services.edit(writing, recipe_type_id, body, utcnow())
         return queries.get_recipe_type(session(), recipe_type_id)

@@ -9,6 +9,7 @@ from flask.views import MethodView
 from marshmallow import fields
 
 from scale_api.blueprint import Blueprint
+from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Flag, Time, required_text, text, texts
 from scale_api.ignored import ignored_fields
@@ -16,6 +17,7 @@ from scale_api.query import Listing, ListQuery
 from scale_api.schemas import Warnings
 from scale_core.queries import workspace as queries
 from scale_core.queries.shape import Shape
+from scale_core.services import version
 from scale_core.services import workspace as services
 from scale_core.timestamps import utcnow
 
@@ -87,6 +89,8 @@ class WorkspaceValidation(MethodView):
 
 @blp.route("/workspaces/<id:workspace_id>/")
 class WorkspaceDetails(MethodView):
+    version_field = "last_modified"
+
     @blp.response(200, WorkspaceDetailsAnswer)
     def get(self, workspace_id: int) -> Any:
         """Workspace Details"""
@@ -97,5 +101,6 @@ class WorkspaceDetails(MethodView):
     def patch(self, body: dict[str, Any], workspace_id: int) -> Any:
         """Edit Workspace"""
         with transaction() as writing:
+            version.require(writing, "workspace", workspace_id, if_match())
             services.edit(writing, workspace_id, body, utcnow())
         return queries.get_workspace(session(), workspace_id)

@@ -1,5 +1,5 @@
 """Celery tasks, by subject. Importing this package registers them all."""
 
-from scale_worker.tasks import execution, ingest
+from scale_worker.tasks import execution, housekeeping, ingest
 
-__all__ = ["execution", "ingest"]
+__all__ = ["execution", "housekeeping", "ingest"]
