@@ -59,16 +59,16 @@ def test_done_once(
 
 def test_requeue(committed: sessionmaker[Session], settings: Settings) -> None:
     with committed() as session:
-        world = make_world(session)
+        failed = make_world(session).failed.id
         session.commit()
     client = create_app(settings, committed).test_client()
-    body = {"job_ids": [world.failed.id]}
+    body = {"job_ids": [failed]}
     first = client.post("/queue/requeue-jobs/", json=body, headers=KEY)
     assert first.get_json()["results"][0]["status"] == "QUEUED"
-    client.patch(f"/jobs/{world.failed.id}/", json={"status": "CANCELED"})
+    client.patch(f"/jobs/{failed}/", json={"status": "CANCELED"})
     again = client.post("/queue/requeue-jobs/", json=body, headers=KEY)
     assert again.data == first.data
-    assert client.get(f"/jobs/{world.failed.id}/").get_json()["status"] == "CANCELED"
+    assert client.get(f"/jobs/{failed}/").get_json()["status"] == "CANCELED"
     assert client.post("/queue/requeue-jobs/?page_size=5", json=body, headers=KEY).status_code == 422
 
 
