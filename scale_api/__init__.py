@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Flask
 from flask_compress import Compress
-from flask_smorest import Api
 
 from scale_api import conditional, database, docs, entry, errors, resources
 from scale_api.json_provider import OrjsonProvider
+from scale_api.openapi import make_api
 from scale_core import VERSION
 from scale_core.db.session import Sessions, make_engine, make_sessions
 from scale_core.settings import Settings
@@ -43,7 +43,7 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
     entry.init_app(app)
     Compress(app)  # before the tags: what is called after a request is called in reverse
     conditional.init_app(app)
-    api = Api(app, spec_kwargs={"servers": [{"url": "/"}, {"url": "/v3"}]})
+    api = make_api(app)
     resources.register(api)
     app.register_blueprint(docs.blueprint)
     errors.init_app(app)  # after Api, which brings handlers of its own

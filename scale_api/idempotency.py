@@ -48,6 +48,7 @@ def idempotent(*, in_one_transaction: bool = True) -> Callable[[Callable[..., An
                 services.store(writing, key, fingerprint, kept, utcnow())
             return response
 
+        answer.is_idempotent = True  # type: ignore[attr-defined]  # for the OpenAPI document
         return answer
 
     return decorate

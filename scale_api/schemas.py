@@ -41,7 +41,7 @@ class Reference(Converted):
     def __init__(self, column: str) -> None:
         super().__init__(
             attribute=column,
-            metadata={"type": "object", "properties": {"id": {"type": "integer"}}, "nullable": True},
+            metadata={"type": ["object", "null"], "properties": {"id": {"type": "integer"}}},
         )
 
     def convert(self, value: Any) -> Any:
