@@ -51,6 +51,10 @@ class Time(fields.DateTime):
 class Moment(fields.String):
     """A time or a duration counted back from now."""
 
+    def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        forms = {"anyOf": [{"format": "date-time"}, {"pattern": "^PT[0-9]{1,4}H$"}], "examples": ["PT3H0M0S"]}
+        super().__init__(metadata={**forms, **(metadata or {})}, **kwargs)
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         try:
             return timestamps.parse_moment(super()._deserialize(value, attr, data, **kwargs), timestamps.utcnow())

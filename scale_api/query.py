@@ -15,7 +15,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre
 from scale_api.fields import Answer, Moment
 from scale_api.json_provider import to_json
 from scale_core.errors import Invalid, NotFound, Problem
-from scale_core.queries.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page, Period
+from scale_core.queries.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Order, Page, Period
 from scale_core.timestamps import utcnow
 
 MAX_OFFSET = 2**63 - 1
@@ -48,9 +48,10 @@ class PageQuery(Schema):
 
     filters: ClassVar[type[Any] | None] = None
 
-    page = WholeNumber(load_default=1, metadata={"description": "The page of the results to return."})
+    page = WholeNumber(load_default=1, metadata={"description": "The page of the results to return.", "minimum": 1})
     page_size = WholeNumber(
-        load_default=DEFAULT_PAGE_SIZE, metadata={"description": "The number of results of a page, 1 to 1000."}
+        load_default=DEFAULT_PAGE_SIZE,
+        metadata={"description": "The number of results of a page; more than 1000 count as 1000.", "minimum": 1},
     )
 
     @pre_load
@@ -87,8 +88,8 @@ def check_period(_schema: Schema, data: dict[str, Any], **_: Any) -> None:
 class PeriodQuery(PageQuery):
     """started and ended, each a time or a duration before now."""
 
-    started = Moment(metadata={"description": "An ISO 8601 time, or duration before now (PT3H0M0S)."})
-    ended = Moment(metadata={"description": "An ISO 8601 time, or duration before now."})
+    started = Moment(metadata={"description": "The earliest: an ISO 8601 time, or a duration before now."})
+    ended = Moment(metadata={"description": "The latest: an ISO 8601 time, or a duration before now."})
 
     validate_period = check_period
 
@@ -105,8 +106,14 @@ def last_days(period: Period, default: int, maximum: int) -> Period:
 
 
 class ListQuery(PeriodQuery):
-    order = fields.List(
-        fields.String(),
+    """A list whose order can be chosen; each says by `order_by` which fields it has."""
+
+
+def order_by(order: Order) -> fields.List:
+    """The parameter `order`. Names are checked when the list is read: they may also be spelled with dots."""
+    names = order.names
+    return fields.List(
+        fields.String(metadata={"enum": [*names, *(f"-{name}" for name in names)]}),
         metadata={"description": "Fields to order by; a dash before a name reverses it; repeat for several."},
     )
 

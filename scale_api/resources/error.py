@@ -12,7 +12,7 @@ from scale_api.blueprint import Blueprint
 from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Body, required_text, text
-from scale_api.query import Listing, ListQuery
+from scale_api.query import Listing, ListQuery, order_by
 from scale_api.schemas import ErrorAnswer
 from scale_core.queries import error as queries
 from scale_core.queries.shape import Shape
@@ -25,6 +25,7 @@ blp = Blueprint("error", __name__, description="Registered errors and error mapp
 
 class ErrorQuery(ListQuery):
     filters = queries.ErrorFilters
+    order = order_by(queries.ORDER)
 
 
 class ErrorBody(Body):

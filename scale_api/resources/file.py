@@ -15,7 +15,7 @@ from scale_api import database
 from scale_api.blueprint import Blueprint
 from scale_api.database import session
 from scale_api.fields import Answer, Flag, Time, texts
-from scale_api.query import Listing, ListQuery
+from scale_api.query import Listing, ListQuery, order_by
 from scale_api.schemas import FileAnswer, ProductAnswer, SourceAnswer
 from scale_core.brokers import broker_for
 from scale_core.errors import NotFound
@@ -30,11 +30,13 @@ blp = Blueprint("file", __name__, description="Files that Scale tracks, and the 
 
 class FileQuery(ListQuery):
     filters = queries.FileFilters
+    order = order_by(queries.FILE_ORDER)
     file_name = texts(attribute="file_names")
 
 
 class SourceQuery(ListQuery):
     filters = queries.SourceFilters
+    order = order_by(queries.FILE_ORDER)
     file_name = texts(attribute="file_names")
     is_parsed = Flag()
 

@@ -16,7 +16,7 @@ from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Flag, Time, ids, required_text, text, texts
 from scale_api.ignored import ignored_fields
-from scale_api.query import Listing, ListQuery, PeriodQuery, answer, last_days, page_of
+from scale_api.query import Listing, ListQuery, PeriodQuery, answer, last_days, order_by, page_of
 from scale_api.schemas import JobInExecution, Reference, SourceAnswer, Warnings
 from scale_api.shapes import shape_of
 from scale_core.brokers import resolve_mount
@@ -35,6 +35,7 @@ blp = Blueprint("ingest", __name__, description="Strike processes and the files 
 
 class IngestQuery(ListQuery):
     filters = queries.IngestFilters
+    order = order_by(queries.ORDER)
     status = texts(attribute="statuses")
     strike_id = ids(attribute="strike_ids")
     file_name = texts(attribute="file_names")
@@ -53,6 +54,7 @@ class IngestStatusQuery(PeriodQuery):
 
 class StrikeQuery(ListQuery):
     filters = queries.StrikeFilters
+    order = order_by(queries.STRIKE_ORDER)
     name = texts(attribute="names")
 
 

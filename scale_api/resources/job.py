@@ -11,7 +11,7 @@ from scale_api.blueprint import Blueprint
 from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, StrictBody, ids, texts
-from scale_api.query import Listing, ListQuery
+from scale_api.query import Listing, ListQuery, order_by
 from scale_api.schemas import (
     EventAnswer,
     ExecutionBase,
@@ -37,6 +37,7 @@ blp = Blueprint("job", __name__, description="Jobs: all, running and finished")
 
 class JobQuery(ListQuery):
     filters = queries.JobFilters
+    order = order_by(queries.ORDER)
     status = texts(attribute="statuses")
     job_id = ids(attribute="ids")
     job_type_id = ids(attribute="job_type_ids")

@@ -12,7 +12,7 @@ from scale_api import database, sandbox
 from scale_api.blueprint import Blueprint
 from scale_api.database import session
 from scale_api.fields import ids, texts
-from scale_api.query import Listing, ListQuery
+from scale_api.query import Listing, ListQuery, order_by
 from scale_api.resources.node import NodeAnswer
 from scale_api.schemas import ExecutionAnswer
 from scale_core.domain.job import ExecutionStatus
@@ -26,6 +26,7 @@ blp = Blueprint("job_execution", __name__, description="Executions of jobs")
 
 class ExecutionQuery(ListQuery):
     filters = queries.ExecutionFilters
+    order = order_by(queries.ORDER)
     status = texts(attribute="statuses")
     job_type_id = ids(attribute="job_type_ids")
     job_type_name = texts(attribute="job_type_names")

@@ -14,7 +14,7 @@ from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Flag, Int, Time, required_text, text, texts
 from scale_api.ignored import ignored_fields
-from scale_api.query import Listing, ListQuery, PageQuery, PeriodQuery
+from scale_api.query import Listing, ListQuery, PageQuery, PeriodQuery, order_by
 from scale_api.schemas import CountAnswer, ErrorAnswer, JobTypeAnswer, JobTypeBase, TriggerRuleAnswer, Warnings
 from scale_core.queries import job_type as queries
 from scale_core.queries.listing import Period
@@ -30,6 +30,7 @@ STATUS_PERIOD = timedelta(hours=3)
 
 class JobTypeQuery(ListQuery):
     filters = queries.JobTypeFilters
+    order = order_by(queries.ORDER)
     name = texts(attribute="names")
     category = texts(attribute="categories")
 

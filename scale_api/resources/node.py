@@ -13,7 +13,7 @@ from scale_api.blueprint import Blueprint
 from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Flag, Int, StrictBody, Time, text
-from scale_api.query import Listing, ListQuery, PeriodQuery
+from scale_api.query import Listing, ListQuery, PeriodQuery, order_by
 from scale_api.schemas import CountAnswer, NodeRef, RunningExecution
 from scale_core.errors import Invalid
 from scale_core.queries import node as queries
@@ -30,6 +30,7 @@ STATUS_PERIOD = timedelta(hours=3)
 
 class NodeQuery(ListQuery):
     filters = queries.NodeFilters
+    order = order_by(queries.ORDER)
     include_inactive = Flag(load_default=False)
 
 

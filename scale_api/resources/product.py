@@ -10,7 +10,7 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.database import session
 from scale_api.fields import Flag, ids, texts
-from scale_api.query import Listing, ListQuery
+from scale_api.query import Listing, ListQuery, order_by
 from scale_api.resources.file import UpdateAnswer
 from scale_api.schemas import ProductAnswer, SourceAnswer
 from scale_core.queries import file as queries
@@ -21,6 +21,7 @@ blp = Blueprint("product", __name__, description="Products that Scale has produc
 
 class ProductQuery(ListQuery):
     filters = queries.ProductFilters
+    order = order_by(queries.PRODUCT_ORDER)
     job_type_id = ids(attribute="job_type_ids")
     job_type_name = texts(attribute="job_type_names")
     job_type_category = texts(attribute="job_type_categories")

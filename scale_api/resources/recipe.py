@@ -10,7 +10,7 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.database import session
 from scale_api.fields import Answer, Time, ids, texts
-from scale_api.query import Listing, ListQuery
+from scale_api.query import Listing, ListQuery, order_by
 from scale_api.schemas import (
     EventAnswer,
     FileAnswer,
@@ -29,6 +29,7 @@ blp = Blueprint("recipe", __name__, description="Recipes")
 
 class RecipeQuery(ListQuery):
     filters = queries.RecipeFilters
+    order = order_by(queries.ORDER)
     type_id = ids(attribute="type_ids")
     type_name = texts(attribute="type_names")
 

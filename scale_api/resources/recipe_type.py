@@ -13,7 +13,7 @@ from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Body, Document, Flag, Time, required_text, text
 from scale_api.ignored import ignored_fields
-from scale_api.query import Listing, ListQuery
+from scale_api.query import Listing, ListQuery, order_by
 from scale_api.schemas import JobTypeBase, RecipeTypeBase, Reference, TriggerRuleAnswer, Warnings
 from scale_core.queries import recipe as queries
 from scale_core.queries.shape import Shape
@@ -26,6 +26,7 @@ blp = Blueprint("recipe_type", __name__, description="Recipe types")
 
 class RecipeTypeQuery(ListQuery):
     filters = queries.RecipeTypeFilters
+    order = order_by(queries.TYPE_ORDER)
 
 
 class RecipeTypePatch(Body):

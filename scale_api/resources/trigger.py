@@ -10,7 +10,7 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.database import session
 from scale_api.fields import Answer, Flag, Time, ids, texts
-from scale_api.query import Listing, ListQuery, json_answer
+from scale_api.query import Listing, ListQuery, json_answer, order_by
 from scale_api.schemas import JobAnswer, JobTypeBase, RecipeAnswer, RecipeTypeBase, Reference, TriggerRuleAnswer
 from scale_api.shapes import shape_of
 from scale_core.queries import trigger as queries
@@ -21,6 +21,7 @@ blp = Blueprint("trigger", __name__, description="Rules that queue jobs and reci
 
 class RuleQuery(ListQuery):
     filters = queries.RuleFilters
+    order = order_by(queries.RULE_ORDER)
     type = texts(attribute="types")
     name = texts(attribute="names")
     media_type = texts(attribute="media_types")
@@ -29,6 +30,7 @@ class RuleQuery(ListQuery):
 
 class EventQuery(ListQuery):
     filters = queries.EventFilters
+    order = order_by(queries.EVENT_ORDER)
     type = texts(attribute="types")
     rule_id = ids(attribute="rule_ids")
     rule_name = texts(attribute="rule_names")

@@ -13,7 +13,7 @@ from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Flag, Time, required_text, text, texts
 from scale_api.ignored import ignored_fields
-from scale_api.query import Listing, ListQuery
+from scale_api.query import Listing, ListQuery, order_by
 from scale_api.schemas import Warnings
 from scale_core.queries import workspace as queries
 from scale_core.queries.shape import Shape
@@ -26,6 +26,7 @@ blp = Blueprint("workspace", __name__, description="Workspaces that Scale uses t
 
 class WorkspaceQuery(ListQuery):
     filters = queries.WorkspaceFilters
+    order = order_by(queries.ORDER)
     name = texts(attribute="names")
 
 

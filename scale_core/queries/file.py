@@ -21,17 +21,8 @@ from scale_core.queries.job_type import without_documents
 from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With, read_page
 from scale_core.queries.shape import Json, Shape, by_id, rows
 
-FILE_ORDER = Order(ScaleFile, default=["last_modified"], related={"workspace": [ScaleFile.workspace]})
-PRODUCT_ORDER = Order(
-    ScaleFile,
-    default=["last_modified"],
-    related={
-        "workspace": [ScaleFile.workspace],
-        "job_type": [ScaleFile.job_type],
-        "job": [ScaleFile.job],
-        "job_exe": [ScaleFile.job_exe],
-    },
-)
+FILE_ORDER = Order(ScaleFile, default=["last_modified"], related=["workspace"])
+PRODUCT_ORDER = Order(ScaleFile, default=["last_modified"], related=["workspace", "job_type", "job", "job_exe"])
 
 
 @dataclass(frozen=True)

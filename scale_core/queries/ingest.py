@@ -25,10 +25,10 @@ from scale_core.queries.shape import Json, Shape, rows
 ORDER = Order(
     Ingest,
     default=["last_modified"],
-    related={"strike": [Ingest.strike], "source_file": [Ingest.source_file], "workspace": [Ingest.workspace]},
+    related=["strike", "source_file", "source_file__workspace", "workspace"],
 )
 STRIKE_STATUS_ORDER = Order(Strike, default=["name"])
-STRIKE_ORDER = Order(Strike, default=["last_modified"], related={"job": [Strike.job]})
+STRIKE_ORDER = Order(Strike, default=["last_modified"], related=["job"])
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,7 @@ from scale_core.queries.job_type import without_documents
 from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With, known, read_page
 from scale_core.queries.shape import Json, Shape, by_id, rows
 
-_RELATED: dict[str, list[Any]] = {
-    "job_type": [Job.job_type],
-    "job_type_rev": [Job.job_type_rev],
-    "event": [Job.event],
-    "error": [Job.error],
-}
+_RELATED = ("job_type", "job_type_rev", "job_type_rev__job_type", "event", "event__rule", "error")
 ORDER = Order(Job, default=["last_modified"], related=_RELATED)
 REQUEUABLE = (JobStatus.FAILED, JobStatus.CANCELED)
 UPDATES_ORDER = Order(Job, default=["last_status_change"], related=_RELATED)

@@ -22,13 +22,7 @@ from scale_core.queries.shape import Json, Shape, rows
 ORDER = Order(
     JobExecution,
     default=["last_modified"],
-    related={
-        "job": [JobExecution.job],
-        "job_type": [JobExecution.job, Job.job_type],
-        "job__job_type": [JobExecution.job, Job.job_type],
-        "node": [JobExecution.node],
-        "error": [JobExecution.error],
-    },
+    related=["job", "job__job_type", "job__job_type_rev", "job__event", "job__error", "node", "error"],
 )
 FINISHED = frozenset(set(ExecutionStatus) - {ExecutionStatus.QUEUED, ExecutionStatus.RUNNING})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,8 +12,14 @@ from typing import Any, TypeVar
 from cachetools import TTLCache
 from sqlalchemy import ARRAY, Select, func, inspect
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session, aliased
 
+from scale_core.db.file import ScaleFile
+from scale_core.db.ingest import Ingest
+from scale_core.db.job import JobType
+from scale_core.db.node import Node
+from scale_core.db.recipe import RecipeType
+from scale_core.db.trigger import TriggerEvent, TriggerRule
 from scale_core.errors import Invalid, Problem
 
 Query = Select[*tuple[Any, ...]]
@@ -59,29 +65,34 @@ _counts: TTLCache[Hashable, int] = TTLCache(maxsize=1000, ttl=COUNT_AGE_S)
 _counts_lock = Lock()
 
 
-class Order:
-    """The fields by which a list may be ordered: every plain column of the model and of the related models named.
+# fields that are shown under another name than their column's, and documents that may be ordered by all the same
+_SHOWN: dict[type[Any], dict[str, str]] = {
+    ScaleFile: {"url": "file_path", **{name: name for name in ("data_type", "geometry", "center_point", "meta_data")}},
+    Ingest: {"data_type": "data_type"},
+    JobType: {"uses_docker": "uses_docker"},
+    Node: {"slave_id": "agent_id"},
+    RecipeType: {"definition": "definition"},
+    TriggerRule: {"configuration": "configuration"},
+    TriggerEvent: {"description": "description"},
+}
 
-    Related fields are spelled ``job_type__name`` or ``job_type.name``. A path of relationships is given as a tuple.
+
+class Order:
+    """The fields by which a list may be ordered: those of the model, and of related models that are named.
+
+    Related fields are spelled ``job_type__name`` or ``job_type.name``; a reference alone orders by its id. `related`
+    are the paths of relationships, ``event__rule``.
     """
 
-    def __init__(
-        self,
-        model: type[Any],
-        default: Sequence[str],
-        related: Mapping[str, Sequence[Any]] | None = None,
-        renamed: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, model: type[Any], default: Sequence[str], related: Iterable[str] = ()) -> None:
         self.default = tuple(default)
-        self._id = model.id
-        self._fields: dict[str, tuple[Any, Sequence[Any]]] = {
-            name: (column, ()) for name, column in _plain_columns(model)
-        }
-        for prefix, path in (related or {}).items():
-            target = path[-1].property.mapper.class_
-            self._fields |= {f"{prefix}__{name}": (column, path) for name, column in _plain_columns(target)}
-        for shown, name in (renamed or {}).items():
-            self._fields[shown] = self._fields.pop(name)
+        self._model = model
+        self._fields: dict[str, tuple[tuple[str, ...], str]] = {}
+        for path in ((), *(tuple(each.split("__")) for each in related)):
+            for name, key in _fields_of(_target(model, path)):
+                self._fields["__".join((*path, name))] = (path, key)
+            if path:
+                self._fields["__".join(path)] = (path, "id")
 
     @property
     def names(self) -> list[str]:
@@ -89,7 +100,7 @@ class Order:
 
     def apply(self, query: Query, terms: Iterable[str]) -> Query:
         """Order the query; the id comes last, so that pages never overlap. Raises Invalid for an unknown field."""
-        joined: set[str] = set()
+        joined: dict[tuple[str, ...], Any] = {(): self._model}
         clauses = []
         descending = False
         for term in tuple(terms) or self.default:
@@ -98,14 +109,36 @@ class Order:
                 raise Invalid(
                     problems=[Problem("order", f"{term!r} is not a field to order by: use {', '.join(self.names)}")]
                 )
-            column, path = self._fields[name]
-            for relationship in path:
-                if str(relationship) not in joined:
-                    query = query.join(relationship, isouter=True)
-                    joined.add(str(relationship))
-            descending = term.startswith("-")
+            path, key = self._fields[name]
+            for depth in range(len(path)):
+                if path[: depth + 1] not in joined:
+                    relationship = getattr(joined[path[:depth]], path[depth])
+                    joined[path[: depth + 1]] = aliased(relationship.property.mapper.class_)
+                    query = query.outerjoin(relationship.of_type(joined[path[: depth + 1]]))
+            column = getattr(joined[path], key)
+            descending = term.startswith("-")  # of the last term also for the id: an index can be read backwards
             clauses.append(column.desc() if descending else column)
-        return query.order_by(*clauses, self._id.desc() if descending else self._id)
+        return query.order_by(*clauses, self._model.id.desc() if descending else self._model.id)
+
+
+def _target(model: type[Any], path: Iterable[str]) -> type[Any]:
+    for name in path:
+        model = getattr(model, name).property.mapper.class_
+    return model
+
+
+def _fields_of(model: type[Any]) -> Iterator[tuple[str, str]]:
+    """Names of fields and keys of the columns behind them: no documents, arrays or geometries but those of _SHOWN."""
+    names = {attribute.key for attribute in inspect(model).column_attrs}
+    for attribute in inspect(model).column_attrs:
+        column, key = attribute.columns[0], attribute.key
+        if isinstance(column.type, (JSONB, ARRAY)) or hasattr(column.type, "srid"):
+            continue
+        yield key, key
+        if key.endswith("_id") and (reference := key.removesuffix("_id")) not in names:
+            yield reference, key
+            yield f"{reference}__id", key
+    yield from _SHOWN.get(model, {}).items()
 
 
 def read_page(
@@ -149,12 +182,3 @@ def known(kind: type[StrEnum], values: Iterable[str]) -> list[StrEnum]:
     """Those of the values that exist: a filter by a value nobody knows matches nothing."""
     members = {member.value for member in kind}
     return [kind(value) for value in values if value in members]
-
-
-def _plain_columns(model: type[Any]) -> list[tuple[str, InstrumentedAttribute[Any]]]:
-    """Columns whose values have a natural order and are shown: no documents, arrays or geometries."""
-    return [
-        (attribute.key, getattr(model, attribute.key))
-        for attribute in inspect(model).column_attrs
-        if not isinstance(attribute.columns[0].type, (JSONB, ARRAY)) and not hasattr(attribute.columns[0].type, "srid")
-    ]

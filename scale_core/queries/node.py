@@ -21,7 +21,7 @@ from scale_core.queries.job_type import JobCount
 from scale_core.queries.listing import ALWAYS, Order, Page, Period, With, read_page
 from scale_core.queries.shape import Json, Shape, rows
 
-ORDER = Order(Node, default=["last_modified"], renamed={"slave_id": "agent_id"})
+ORDER = Order(Node, default=["last_modified"])
 STATUS_ORDER = Order(Node, default=["hostname"])
 SCHEDULER_SILENCE = timedelta(seconds=15)
 

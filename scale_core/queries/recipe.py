@@ -17,15 +17,11 @@ from scale_core.queries.job import input_file_ids, job_options
 from scale_core.queries.listing import ALWAYS, Order, Page, Period, With, read_page
 from scale_core.queries.shape import Json, Shape, rows
 
-TYPE_ORDER = Order(RecipeType, default=["name", "version"])
+TYPE_ORDER = Order(RecipeType, default=["name", "version"], related=["trigger_rule"])
 ORDER = Order(
     Recipe,
     default=["last_modified"],
-    related={
-        "recipe_type": [Recipe.recipe_type],
-        "recipe_type_rev": [Recipe.recipe_type_rev],
-        "event": [Recipe.event],
-    },
+    related=["recipe_type", "recipe_type_rev", "recipe_type_rev__recipe_type", "event", "event__rule"],
 )
 
 

@@ -18,7 +18,7 @@ from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, known
 from scale_core.queries.shape import Json, Shape, rows
 
 RULE_ORDER = Order(TriggerRule, default=["last_modified"])
-EVENT_ORDER = Order(TriggerEvent, default=["occurred"], related={"rule": [TriggerEvent.rule]})
+EVENT_ORDER = Order(TriggerEvent, default=["occurred"], related=["rule"])
 
 
 @dataclass(frozen=True)

@@ -249,3 +249,31 @@ def test_bad_filters(client: FlaskClient, path: str) -> None:
     assert response.status_code == 400
     name = path.partition("?")[2].partition("=")[0]
     assert name in response.json["detail"]
+
+
+def shown_fields(row: Any, prefix: str = "") -> list[str]:
+    """Names of all values of a row, those of related objects with their path."""
+    names = []
+    for name, value in row.items():
+        path = f"{prefix}__{name}" if prefix else name
+        names.append(path)
+        if isinstance(value, dict) and name not in ("meta_data", "definition", "configuration", "description"):
+            names += shown_fields(value, path)
+    return names
+
+
+# made by the list itself, not of the row
+UNORDERED = {"input_files", "latest_job_exe", "update", "source_files", "countries"}
+
+
+@pytest.mark.parametrize("path", ORDERS)
+def test_order_by_every_field_that_is_shown(client: FlaskClient, world: World, path: str) -> None:
+    wrong = []
+    rows = fetch(client, path)["results"]
+    for name in sorted({name for row in rows for name in shown_fields(row)}):
+        if UNORDERED & set(name.split("__")):
+            continue
+        for spelled in (name, f"-{name.replace('__', '.')}"):
+            if client.get(f"{path}?order={spelled}").status_code != 200:
+                wrong.append(spelled)
+    assert wrong == []
