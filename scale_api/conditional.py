@@ -24,7 +24,7 @@ def if_match() -> frozenset[str] | None:
     given = request.if_match
     if given.star_tag or not given:
         return None
-    return frozenset(tag.partition("-")[0] for tag in given.as_set(include_weak=True))
+    return frozenset((tag or "").partition("-")[0] for tag in given.as_set(include_weak=True))
 
 
 def _tag(response: Response) -> Response:

@@ -185,7 +185,11 @@ def _header(name: str, description: str) -> dict[str, Any]:
 
 
 def _describe(parameter: dict[str, Any]) -> None:
-    """A description for what says none: filters are named after what they let through."""
+    """A description for what says none: filters are named after what they let through. No text may contain NUL."""
+    schema = parameter.get("schema", {})
+    for each in (schema, schema.get("items", {})):
+        if each.get("type") == "string" and not {"enum", "anyOf", "format"} & set(each):
+            each["pattern"] = r"^[^\u0000]*$"
     if parameter.get("description"):
         return
     words = str(parameter.get("name")).replace("_", " ")

@@ -95,7 +95,10 @@ class PeriodQuery(PageQuery):
 
 
 def last_days(period: Period, default: int, maximum: int) -> Period:
-    """The period, from midnight UTC `default` days ago where it has no start. Raises Invalid above `maximum` days."""
+    """The period, from midnight UTC `default` days ago where it has no start.
+
+    Raises Invalid above `maximum` days; only a period that has both ends can be too long.
+    """
     if period.started is None:
         until = period.ended or utcnow()
         midnight = until.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -33,7 +33,10 @@ class ExportQuery(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    include = texts(metadata={"description": "recipe_types, job_types or errors; all by default."})
+    include = fields.List(
+        fields.String(metadata={"enum": list(queries.KINDS)}),
+        metadata={"description": "What to export; all by default."},
+    )
     recipe_type_id = ids(attribute="recipe_type_ids")
     recipe_type_name = texts(attribute="recipe_type_names")
     job_type_id = ids(attribute="job_type_ids")

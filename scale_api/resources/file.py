@@ -89,7 +89,7 @@ class FileDetails(MethodView):
 
 @blp.route("/files/<id:file_id>/content/")
 class FileContent(MethodView):
-    @blp.response(200, {"type": "string", "format": "binary"}, content_type="application/octet-stream")
+    @blp.response(200, {"type": "string", "format": "binary"}, content_type="*/*")
     def get(self, file_id: int) -> Any:
         """The content of a file; ranges are understood"""
         file = queries.get_file(session(), file_id)

@@ -27,6 +27,7 @@ ORDER = Order(
     default=["last_modified"],
     related=["strike", "source_file", "source_file__workspace", "workspace"],
 )
+SERIES_DAYS = 31
 STRIKE_STATUS_ORDER = Order(Strike, default=["name"])
 STRIKE_ORDER = Order(Strike, default=["last_modified"], related=["job"])
 
@@ -77,6 +78,8 @@ def list_status(
 ) -> tuple[list[Json], int]:
     """What every Strike has ingested: altogether in the period, and in each hour of each of its days.
 
+    A period of more than SERIES_DAYS shows only the hours in which there was something.
+
     A file counts at the time when its data began, or with `use_ingest_time` when it was ingested. `period` has a
     start. Specification: Ingest Status.
     """
@@ -91,7 +94,7 @@ def list_status(
             "most_recent": max((slot["latest"] for slot in counted[row.id].values()), default=None),
             "files": sum(slot["files"] for slot in counted[row.id].values()),
             "size": sum(slot["size"] for slot in counted[row.id].values()),
-            "values": [_value(hour, counted[row.id].get(hour, nothing)) for hour in hours],
+            "values": [_value(hour, counted[row.id].get(hour, nothing)) for hour in hours or sorted(counted[row.id])],
         }
         for strike, row in strikes
     ], total
@@ -102,10 +105,12 @@ def _value(hour: datetime, slot: Json) -> Json:
 
 
 def _hours(period: Period, now: datetime) -> list[datetime]:
-    """Every hour of the days from the start of the period to its end, or to today."""
+    """Every hour of the days from the start of the period to its end, or to today; none of a very long period."""
     assert period.started is not None
     start = period.started.replace(hour=0, minute=0, second=0, microsecond=0)
     days = ((period.ended or now).date() - start.date()).days + 1
+    if days > SERIES_DAYS + 1:
+        return []
     return [start + timedelta(hours=hour) for hour in range(24 * days)]
 
 

@@ -75,6 +75,7 @@ def test_a_range_of_more_than_a_month(client: FlaskClient, path: str) -> None:
     assert "31 days" in response.text
     assert client.get(f"{path}?started=2026-01-01T00:00:00Z&ended=2026-02-01T00:00:00Z").status_code == 200
     assert client.get(f"{path}?ended=0001-01-02T00:00:00Z").status_code == 200
+    assert client.get(f"{path}?started=2015-01-01T00:00:00Z").status_code == 200
 
 
 @pytest.mark.parametrize("by_ingest", [False, True])
@@ -119,6 +120,19 @@ def test_ingest_status(client: FlaskClient, session: Session, by_ingest: bool) -
             {"time": hour.isoformat().replace("+00:00", "Z"), "files": number, "size": 100 * number}
             for hour, number in zip(hours, numbers, strict=True)
         ]
+
+
+def test_a_long_range_shows_only_hours_with_files(client: FlaskClient, session: Session) -> None:
+    store = factories.make_workspace(session)
+    strike = factories.make_strike(session, store)
+    source = factories.make_source(session, store, data_started=datetime(2016, 5, 1, 12, 34, tzinfo=UTC))
+    session.add(
+        Ingest(file_name="a", strike_id=strike.id, status=IngestStatus.INGESTED, transfer_path="/x", file_size=7,
+               bytes_transferred=7, transfer_started=utcnow(), ingest_ended=utcnow(), source_file_id=source.id)
+    )  # fmt: skip
+    session.commit()
+    (status,) = get(client, "/ingests/status/?started=2015-01-01T00:00:00Z")["results"]
+    assert status["values"] == [{"time": "2016-05-01T12:00:00Z", "files": 1, "size": 7}]
 
 
 def test_ingest_status_of_the_last_week(client: FlaskClient, session: Session) -> None:
