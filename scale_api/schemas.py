@@ -9,7 +9,7 @@ from flask import g, url_for
 from marshmallow import fields
 
 from scale_api.fields import Answer, Time
-from scale_core.queries.file import wkt
+from scale_core.queries.file import all_wkt, wkt
 
 
 class Converted(fields.Field):
@@ -53,6 +53,9 @@ class Wkt(Converted, fields.String):
 
     def convert(self, value: Any) -> str:
         return wkt(value)
+
+    def convert_all(self, values: list[Any]) -> list[str]:
+        return all_wkt(values)
 
 
 class FileUrl(Derived, fields.String):

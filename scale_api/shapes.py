@@ -21,6 +21,8 @@ def _shown(name: str, field: fields.Field[Any]) -> Value | Derived | Plucked | N
     attribute = field.attribute or name
     if isinstance(field, schemas.Derived):
         return Derived(field.sources, field.derive)
+    if isinstance(field, schemas.Wkt):
+        return Value(attribute, convert_all=field.convert_all)
     if isinstance(field, schemas.Converted):
         return Value(attribute, field.convert)
     if isinstance(field, fields.Pluck):

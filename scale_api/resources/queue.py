@@ -12,7 +12,7 @@ from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, IdNumber, Int, Moment, Time, ids, texts
 from scale_api.idempotency import idempotent
-from scale_api.query import Listing, PageQuery, answer, check_period, envelope, page_of
+from scale_api.query import Listing, PageQuery, answer, check_period, envelope, json_answer, page_of
 from scale_api.resources.job import JobDetailsAnswer
 from scale_api.resources.recipe import RecipeDetailsAnswer
 from scale_api.schemas import JobAnswer, JobTypeBase
@@ -59,10 +59,10 @@ class QueueStatusEntry(Answer):
 
     count = fields.Integer()
     longest_queued = Time()
-    job_type_name = fields.String(attribute="job_type.name")
-    job_type_version = fields.String(attribute="job_type.version")
+    job_type_name = fields.String()
+    job_type_version = fields.String()
     highest_priority = fields.Integer()
-    is_job_type_paused = fields.Boolean(attribute="job_type.is_paused")
+    is_job_type_paused = fields.Boolean()
 
 
 class QueueStatusResult(Answer):
@@ -89,10 +89,12 @@ class QueueStatus(MethodView):
     @blp.response(200, QueueStatusAnswer)
     def get(self, listing: Listing) -> Any:
         """Get Queue Status"""
-        entries = queries.list_status(session())
+        entries = queries.list_status(session(), shape_of(QueueStatusResult))
         page = listing.page
         rows = entries[page.offset : page.offset + page.size]
-        return {"queue_status": entries, **envelope(listing, rows, len(entries))}
+        return json_answer(
+            {"queue_status": [_as_entry(each) for each in entries], **envelope(listing, rows, len(entries))}
+        )
 
 
 @blp.route("/queue/new-job/")
@@ -141,6 +143,18 @@ class RequeueJobs(MethodView):
                 chunk = job_ids[start : start + REQUEUE_CHUNK]
                 services.requeue(writing, chunk, body.get("priority"), utcnow())
         return answer(listing, *job_queries.list_of(session(), job_ids, listing.page, shape_of(JobAnswer)))
+
+
+def _as_entry(result: dict[str, Any]) -> dict[str, Any]:
+    job_type = result["job_type"]
+    return {
+        "count": result["count"],
+        "longest_queued": result["longest_queued"],
+        "job_type_name": job_type["name"],
+        "job_type_version": job_type["version"],
+        "highest_priority": result["highest_priority"],
+        "is_job_type_paused": job_type["is_paused"],
+    }
 
 
 def _selection(body: dict[str, Any]) -> job_queries.JobFilters:

@@ -42,10 +42,11 @@ PAGE = "page"  # the common table expression with the ids of a page
 
 @dataclass(frozen=True)
 class Value:
-    """A column as it is, or what `convert` makes of it. None stays None."""
+    """A column as it is, or what `convert` makes of it; or `convert_all`, of many at once. None stays None."""
 
     attribute: str
     convert: Callable[[Any], Any] | None = None
+    convert_all: Callable[[list[Any]], Iterable[Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,15 +92,20 @@ class _Object:
     start: int = 0
     stop: int = 0
     converted: list[tuple[str, Callable[[Any], Any]]] = field(default_factory=list)
+    looked_up: list[tuple[str, int]] = field(default_factory=list)
     nested: list[tuple[str, _Object]] = field(default_factory=list)
     derived: list[tuple[str, Callable[..., Any], list[int]]] = field(default_factory=list)
 
     def make(self, row: Sequence[Any], shared: dict[Any, Json]) -> Json:
-        """`shared` remembers the related objects of this read: rows that refer to the same one show the same."""
+        """`shared` remembers the related objects of this read, since rows that refer to the same one show the same; and
+        by position, what was made of the values that are converted together."""
         made = dict(zip(self.names, row[self.start : self.stop], strict=True))
         for name, convert in self.converted:
             if (value := made[name]) is not None:
                 made[name] = convert(value)
+        for name, position in self.looked_up:
+            if (value := made[name]) is not None:
+                made[name] = shared[position][value]
         for name, nested in self.nested:
             if (key := made[name]) is not None:
                 if (related := shared.get((nested, key))) is None:
@@ -116,19 +122,24 @@ class Rows:
     def __init__(self, model: Any, shape: Shape, extra: tuple[str, ...] = ()) -> None:
         self._columns: list[ColumnElement[Any]] = []
         self._joins: list[tuple[Any, ColumnElement[bool], bool]] = []
+        self._together: dict[int, Callable[[list[Any]], Iterable[Any]]] = {}
         self._model = model
         self._object = self._plan(model, shape, outer=False)
         self._extra = [getattr(model, name).label(name) for name in extra]
 
     def read(self, session: Session, ids: Select[Any]) -> list[Json]:
         """The rows whose ids the statement yields, in its order."""
-        make, shared = self._object.make, dict[Any, Json]()
-        return [make(row, shared) for row in session.execute(self._statement(ids)).all()]
+        return [made for made, _ in self.read_with_extra(session, ids)]
 
     def read_with_extra(self, session: Session, ids: Select[Any]) -> list[tuple[Json, Any]]:
         """The same, each with a row that has the extra attributes."""
-        make, shared = self._object.make, dict[Any, Json]()
-        return [(make(row, shared), row) for row in session.execute(self._statement(ids)).all()]
+        found = session.execute(self._statement(ids)).all()
+        shared: dict[Any, Json] = {
+            position: _convert_all(convert_all, [row[position] for row in found if row[position] is not None])
+            for position, convert_all in self._together.items()
+        }
+        make = self._object.make
+        return [(make(row, shared), row) for row in found]
 
     def _statement(self, ids: Select[Any]) -> Any:
         # The ids are found first, in an index alone: what a far page skips is never read.
@@ -161,7 +172,10 @@ class Rows:
         for name, shown in shape.fields.items():
             if isinstance(shown, Value):
                 each, convert = _column(getattr(entity, shown.attribute))
-                if convert := shown.convert or convert:
+                if shown.convert_all:
+                    self._together[len(self._columns)] = shown.convert_all
+                    made.looked_up.append((name, len(self._columns)))
+                elif convert := shown.convert or convert:
                     made.converted.append((name, convert))
             elif isinstance(shown, Plucked):
                 each = _members(entity, mapper.relationships[shown.collection], shown.attribute)
@@ -209,6 +223,11 @@ def by_id(session: Session, model: Any, ids: Iterable[int], shape: Shape) -> dic
     query = select(model.id).where(model.id == any_(literal(wanted, ARRAY(BigInteger))))
     found = rows(model, shape, ("id",)).read_with_extra(session, query)
     return {row.id: shown for shown, row in found}
+
+
+def _convert_all(convert_all: Callable[[list[Any]], Iterable[Any]], values: list[Any]) -> Json:
+    """What is made of each value."""
+    return dict(zip(values, convert_all(values), strict=True))
 
 
 def _foreign_key(entity: Any, relationship: RelationshipProperty[Any]) -> Any:

@@ -25,7 +25,7 @@ STATEMENTS = {
     "/jobs/updates/": 3,
     "/jobs/executions/": 3,
     "/products/updates/": 4,
-    "/queue/status/": 2,
+    "/queue/status/": 3,
     "/nodes/status/": 4,
 }
 
