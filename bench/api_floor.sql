@@ -94,6 +94,7 @@ SELECT measured, sum(pending_count), sum(queued_count), sum(running_count), sum(
 FROM job_load WHERE measured >= date_trunc('day', now()) - interval '7 days' GROUP BY measured ORDER BY measured LIMIT 100
 
 -- ingest_status --
-SELECT strike_id, date_trunc('hour', ingest_ended), count(*), sum(file_size), max(ingest_ended)
-FROM ingest WHERE status = 'INGESTED' AND ingest_ended >= date_trunc('day', now()) - interval '7 days'
-GROUP BY strike_id, date_trunc('hour', ingest_ended) ORDER BY 1, 2
+SELECT i.strike_id, date_trunc('hour', f.data_started), count(*), sum(i.file_size), max(i.ingest_ended)
+FROM ingest i JOIN scale_file f ON f.id = i.source_file_id
+WHERE i.status = 'INGESTED' AND f.file_type = 'SOURCE' AND f.data_started >= date_trunc('day', now()) - interval '7 days'
+GROUP BY i.strike_id, date_trunc('hour', f.data_started) ORDER BY 1, 2

@@ -103,7 +103,7 @@ INSERT INTO ingest (file_name, strike_id, job_id, status, transfer_path, bytes_t
                     file_size, data_type, file_path, workspace_id, ingest_path, ingest_started, ingest_ended, source_file_id, created, last_modified)
 SELECT 'file-' || n || '.tif', (SELECT min(id) FROM strike) + n %% 5, n, CASE WHEN n %% 50 = 0 THEN 'DUPLICATE' ELSE 'INGESTED' END,
        '/drop/file-' || n, 1000, at, at + interval '10 s', 'image/tiff', 1000, ARRAY['level-1'], 'a/file-' || n, 1, 'ingesting/file-' || n,
-       at + interval '11 s', at + interval '12 s', CASE WHEN n %% 50 <> 0 THEN n END, at, at
+       at + interval '11 s', at + interval '12 s', CASE WHEN n %% 50 <> 0 THEN 5 * n END, at, at
 FROM (SELECT n, now() - interval '7 days' * (1 - n::float / (%(jobs)s / 20)) AS at FROM generate_series(1, %(jobs)s / 20) n) dropped;
 
 INSERT INTO metrics_job_type (job_type_id, occurred, completed_count, failed_count, total_count, error_system_count, queue_time_sum,

@@ -81,6 +81,12 @@ class ScaleFile(Stamped, Base):
             postgresql_where=text("NOT is_deleted"),
         ),
         Index("ix_scale_file_last_modified_id", "last_modified", "id"),
+        Index(
+            "ix_scale_file_source_data_started",
+            "data_started",
+            "id",
+            postgresql_where=text("file_type = 'SOURCE'"),
+        ),
         Index("ix_scale_file_file_type_last_modified", "file_type", "last_modified", "id"),
         Index(
             "ix_scale_file_published_last_modified",
@@ -106,7 +112,7 @@ class ScaleFile(Stamped, Base):
     is_deleted: Mapped[bool] = mapped_column(server_default=text("false"))
     deleted: Mapped[datetime | None]
     uuid: Mapped[str] = mapped_column(String(32), index=True)
-    data_started: Mapped[datetime | None] = mapped_column(index=True)
+    data_started: Mapped[datetime | None]
     data_ended: Mapped[datetime | None]
     geometry: Mapped[Any | None] = mapped_column(Geometry("GEOMETRY", srid=4326, dimension=2))
     center_point: Mapped[Any | None] = mapped_column(Geometry("POINT", srid=4326, dimension=2))

@@ -46,6 +46,12 @@ class Ingest(Stamped, Base):
             postgresql_where=text(f"status IN ({_OPEN})"),
         ),
         Index("ix_ingest_last_modified_id", "last_modified", "id"),
+        Index(
+            "ix_ingest_ingested",  # all that the ingest status adds up
+            "source_file_id",
+            postgresql_include=["strike_id", "file_size", "ingest_ended"],
+            postgresql_where=text("status = 'INGESTED'"),
+        ),
         Index("ix_ingest_status_last_modified_id", "status", "last_modified", "id"),
     )
 

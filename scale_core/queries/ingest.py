@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload, raiseload
 from sqlalchemy.orm.interfaces import ORMOption
 
-from scale_core.db.file import ScaleFile
+from scale_core.db.file import FileType, ScaleFile
 from scale_core.db.ingest import Ingest, Strike
 from scale_core.db.job import Job
 from scale_core.domain.ingest import IngestStatus
@@ -123,7 +123,7 @@ def _ingested(
     size = func.coalesce(func.sum(Ingest.file_size), 0)
     query: Query = select(Ingest.strike_id, hour, func.count(), size, func.max(Ingest.ingest_ended))
     if not use_ingest_time:
-        query = query.join(Ingest.source_file)
+        query = query.join(Ingest.source_file).where(ScaleFile.file_type == FileType.SOURCE)
     query = query.where(Ingest.status == IngestStatus.INGESTED, Ingest.strike_id.in_(strike_ids))
     counted: dict[int, dict[datetime, Json]] = defaultdict(dict)
     for strike, at, files, size_sum, latest in session.execute(
