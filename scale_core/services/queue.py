@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
 from scale_core.db.job import Job, JobType
@@ -58,7 +58,7 @@ def cancel(session: Session, job_id: int, now: datetime) -> Job:
 
 
 def requeue(session: Session, job_ids: Sequence[int], priority: int | None, now: datetime) -> list[int]:
-    """Put FAILED and CANCELED jobs back (Requeue Jobs): one more try than they have had, at least.
+    """Put FAILED and CANCELED jobs back (Requeue Jobs): with one more try than they may have or have had.
 
     Jobs that were never queued become PENDING or BLOCKED, as their recipe wants it. Returns the ids that moved. Call
     it in chunks: all the jobs are locked until the transaction ends.
@@ -69,8 +69,8 @@ def requeue(session: Session, job_ids: Sequence[int], priority: int | None, now:
     never = [each.id for each in jobs if each.num_exes == 0]
     session.execute(
         update(Job)
-        .where(Job.id.in_(again), Job.max_tries <= Job.num_exes - Job.num_lost)
-        .values(max_tries=Job.num_exes - Job.num_lost + 1)
+        .where(Job.id.in_(again))
+        .values(max_tries=func.greatest(Job.max_tries, Job.num_exes - Job.num_lost) + 1)
         .execution_options(synchronize_session=False)
     )
     if priority is not None and never:
