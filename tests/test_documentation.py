@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from scale_core.domain import environment
 from scale_core.settings import CHECKOUT, Settings
 
 PACKAGES = ("scale_core", "scale_api", "scale_worker", "scale_server")
@@ -111,3 +113,11 @@ def _mapped() -> set[str]:
         elif entry := MAP_FILE.match(line):
             found.add(f"{folder}/{entry[1]}" if folder != "." else entry[1])
     return found
+
+
+def test_the_job_environment_is_documented() -> None:
+    text = (CHECKOUT / "docs" / "job-environment.md").read_text()
+    named = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    assert named == {*environment.variables(1, 1, "/out", "/in"), "HOME"}
+    shown = json.loads(re.findall(r"```json\n(.*?)```", text, re.DOTALL)[0])
+    assert shown == environment.document(47, 49, None, has_files=True)

@@ -360,7 +360,6 @@ def upgrade() -> None:
     sa.Column('message', sa.Text(), server_default='', nullable=False),
     sa.Column('command_arguments', sa.Text(), server_default='', nullable=False),
     sa.Column('timeout', sa.Integer(), nullable=False),
-    sa.Column('environment', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
     sa.Column('node_id', sa.BigInteger(), nullable=True),
     sa.Column('task_id', sa.String(length=100), nullable=True),
     sa.Column('agent_id', sa.String(length=255), nullable=True),

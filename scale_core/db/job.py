@@ -188,7 +188,6 @@ class JobExecution(Stamped, Base):
     message: Mapped[str] = mapped_column(Text, server_default="")  # one line for people: why it failed
     command_arguments: Mapped[str] = mapped_column(Text, server_default="")
     timeout: Mapped[int]
-    environment: Mapped[Document] = mapped_column(server_default=text("'{}'"))
     node_id: Mapped[int | None] = mapped_column(ForeignKey("node.id"))
     task_id: Mapped[str | None] = mapped_column(String(100), unique=True)
     agent_id: Mapped[str | None] = mapped_column(String(255))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session, defer, joinedload, raiseload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from scale_core.db.job import Job, JobExecution, JobExecutionLog, JobType
+from scale_core.domain import environment
 from scale_core.domain.job import ExecutionStatus
 from scale_core.errors import NotFound
 from scale_core.queries.job_type import without_documents
-from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, known, read_page
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With, known, read_page
 from scale_core.queries.shape import Json, Shape, rows
 
 ORDER = Order(
@@ -52,13 +53,24 @@ def list_executions(
     return read_page(session, query, ORDER, page, filters, rows(JobExecution, shape).read)
 
 
-def get_execution(session: Session, execution_id: int) -> JobExecution:
-    """An execution with its job, node and error. Raises NotFound."""
-    query = select(JobExecution).where(JobExecution.id == execution_id)
-    execution = session.scalar(query.options(*_job_options(), raiseload("*")))
-    if execution is None:
+def get_execution(session: Session, execution_id: int) -> With:
+    """An execution with its job, node and error, and the `environment` that its job found. Raises NotFound."""
+    query = select(JobExecution, Job.data).join(JobExecution.job).where(JobExecution.id == execution_id)
+    found = session.execute(query.options(*_job_options(), raiseload("*"))).one_or_none()
+    if found is None:
         raise NotFound(f"There is no job execution with the id {execution_id}.")
-    return execution
+    execution, data = found
+    return With(execution, environment=_environment(execution, data))
+
+
+def _environment(execution: JobExecution, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing before an execution has started, and for Scale's own jobs, which run no command."""
+    job_type = execution.job.job_type
+    if execution.started is None or job_type.is_system:
+        return {}
+    has_files = any({"file_id", "file_ids"} & set(given) for given in data.get("input_data", ()))
+    directory = None if job_type.docker_image else execution.directory or ""
+    return environment.document(execution.job_id, execution.id, directory, has_files=has_files)
 
 
 def running_on(session: Session, node_ids: Sequence[int]) -> Sequence[JobExecution]:
@@ -109,7 +121,7 @@ def _job_options() -> list[ORMOption]:
 
 
 def _without_documents() -> list[ORMOption]:
-    names = ("outcome", "environment", "results", "results_manifest", "used")
+    names = ("outcome", "results", "results_manifest", "used")
     return [defer(getattr(JobExecution, name), raiseload=True) for name in names]
 
 

@@ -26,8 +26,6 @@ from scale_worker.executor.cancel import Cancellation
 from scale_worker.executor.failures import DOCKER_TASK_LAUNCH, Failed
 from scale_worker.executor.processes import Ended
 
-INPUT_DIRECTORY = "/scale/input_data"
-OUTPUT_DIRECTORY = "/scale/output_data"
 WORKSPACES_DIRECTORY = "/scale/workspace_mounts"
 MIN_MEM = 6.0  # MiB; engines refuse less
 PIDS_LIMIT = 4096

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scale_core import timestamps
-from scale_core.domain import command
+from scale_core.domain import command, environment
 from scale_core.domain.execution import ExecutionSpec, IngestOutcome, Outcome, Phase, StoredFile
 from scale_core.errors import Invalid
 from scale_core.settings import Settings
@@ -140,13 +140,8 @@ def _run(
     cancel: Cancellation,
 ) -> Ended:
     program, arguments = argv
-    variables = {
-        "SCALE_JOB_ID": str(spec.job_id),
-        "SCALE_JOB_EXE_ID": str(spec.job_exe_id),
-        "SCALE_OUTPUT_DIR": places.seen_output,
-    }
-    if places.input.exists():
-        variables["SCALE_INPUT_DIR"] = places.seen_input
+    inputs = places.seen_input if places.input.exists() else None
+    variables = environment.variables(spec.job_id, spec.job_exe_id, places.seen_output, inputs)
     if not spec.docker_image:
         try:
             return processes.run(

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from scale_core.brokers import Broker, broker_for
-from scale_core.domain import media_type
+from scale_core.domain import environment, media_type
 from scale_core.domain.execution import ExecutionSpec, Input, InputFile, StoredFile
 from scale_core.errors import BrokerError
 from scale_worker.executor import containers
@@ -52,11 +52,11 @@ class Places:
 
     @property
     def seen_input(self) -> str:
-        return containers.INPUT_DIRECTORY if self.in_container else str(self.input)
+        return environment.INPUT_DIRECTORY if self.in_container else str(self.input)
 
     @property
     def seen_output(self) -> str:
-        return containers.OUTPUT_DIRECTORY if self.in_container else str(self.output)
+        return environment.OUTPUT_DIRECTORY if self.in_container else str(self.output)
 
     def create(self) -> None:
         """Make the directories and empty logs."""
@@ -134,8 +134,8 @@ def stage_inputs(spec: ExecutionSpec, places: Places, workspaces: Workspaces) ->
             staged.values[given.name] = _stage_files(given, places, workspaces, staged.binds, bind_files)
     if places.in_container:
         if file_inputs:
-            staged.binds.insert(0, Bind(str(places.input), containers.INPUT_DIRECTORY))
-        staged.binds.append(Bind(str(places.output), containers.OUTPUT_DIRECTORY, read_only=False))
+            staged.binds.insert(0, Bind(str(places.input), environment.INPUT_DIRECTORY))
+        staged.binds.append(Bind(str(places.output), environment.OUTPUT_DIRECTORY, read_only=False))
     return staged
 
 
@@ -153,7 +153,7 @@ def _stage_files(given: Input, places: Places, workspaces: Workspaces, binds: li
             link.symlink_to(source)
         elif bind_files:
             link.touch()  # the mount point, which cannot be made within a read-only mount
-            binds.append(Bind(str(source), f"{containers.INPUT_DIRECTORY}/{directory.name}/{name}"))
+            binds.append(Bind(str(source), f"{environment.INPUT_DIRECTORY}/{directory.name}/{name}"))
         else:
             link.symlink_to(_within_workspace(source, file, workspaces, binds))
     seen = f"{places.seen_input}/{directory.name}"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
 
 from tests.api.world import World
 
@@ -279,3 +280,22 @@ def test_system(client: FlaskClient, world: World) -> None:
     assert status["resources"]["scheduled"] == {"cpus": 1.0, "mem": 64.0, "disk": 74.0}
     assert fetch(client, "/version/") == {"version": "3.0.0"}
     assert fetch(client, "/scheduler/") == {"is_paused": False}
+
+
+def test_the_environment_of_an_execution(client: FlaskClient, world: World, session: Session) -> None:
+    path = f"/job-executions/{world.execution.id}/"
+    in_container = fetch(client, path)["environment"]
+    assert in_container == {
+        "version": "1.0",
+        "variables": {
+            "SCALE_JOB_ID": str(world.completed.id),
+            "SCALE_JOB_EXE_ID": str(world.execution.id),
+            "SCALE_OUTPUT_DIR": "/scale/output_data",
+            "SCALE_INPUT_DIR": "/scale/input_data",
+        },
+    }
+    world.job_type.docker_image, world.execution.directory = None, "/sandbox/1"
+    session.commit()
+    assert fetch(client, path)["environment"]["variables"]["SCALE_OUTPUT_DIR"] == "/sandbox/1/output"
+    (waiting,) = fetch(client, f"/jobs/{world.queued.id}/")["job_exes"]
+    assert fetch(client, f"/job-executions/{waiting['id']}/")["environment"] == {}
