@@ -58,6 +58,10 @@ PROBLEM_SCHEMA = {
     },
     "required": ["type", "title", "status", "detail"],
 }
+DESCRIPTION = (
+    "Query parameters that an operation does not know are ignored, and an empty one (`started=`) counts as absent. "
+    "Times are ISO 8601 with their zone. A body is at most 32 MiB."
+)
 EXAMPLE_ERROR = {
     "detail": "page: 'x' is not a positive whole number.",
     "problems": [{"path": "page", "message": "'x' is not a positive whole number."}],
@@ -67,7 +71,9 @@ EXAMPLE_ERROR = {
 def make_api(app: Flask) -> Api:
     """The API whose document says all of this."""
     plugin = Common(app)
-    api = Api(app, spec_kwargs={"servers": [{"url": "/"}, {"url": "/v3"}], "extra_plugins": [plugin]})
+    servers = [{"url": "/"}, {"url": "/v3"}]
+    about = {"description": DESCRIPTION}
+    api = Api(app, spec_kwargs={"servers": servers, "info": about, "extra_plugins": [plugin]})
     plugin.init_components(api.spec)
     return api
 
@@ -193,8 +199,6 @@ def _header(name: str, description: str) -> dict[str, Any]:
 def _describe(parameter: dict[str, Any]) -> None:
     """A description for what says none: filters are named after what they let through. No text may contain NUL."""
     schema = parameter.get("schema", {})
-    if parameter.get("in") == "query" and "anyOf" in schema:
-        schema["anyOf"] = [*schema["anyOf"], {"maxLength": 0}]  # empty counts as absent
     for each in (schema, schema.get("items", {})):
         if each.get("type") == "string" and not {"enum", "anyOf", "format"} & set(each):
             each["pattern"] = r"^[^\u0000]*$"
