@@ -90,10 +90,18 @@ def _database_error(error: exc.SQLAlchemyError) -> ResponseReturnValue:
     if isinstance(error, exc.IntegrityError):
         log.warning("%s %s: %s", request.method, request.path, error)
         return answer(409, f"This contradicts what is stored: {_first_line(error)}")
+    if _waited_in_vain(error):
+        log.warning("%s %s: %s", request.method, request.path, error)
+        return answer(503, "Others are changing the same at the moment; please try again.")
     if isinstance(error, (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)) or _is_disconnect(error):
         log.warning("%s %s: the database is not available: %s", request.method, request.path, error)
         return answer(503, "The database is not available at the moment; please try again.")
     return _unexpected(error)
+
+
+def _waited_in_vain(error: exc.SQLAlchemyError) -> bool:
+    """For a lock that others held too long, or in a circle."""
+    return isinstance(error, exc.DBAPIError) and getattr(error.orig, "pgcode", "") in ("55P03", "40P01")
 
 
 def _is_disconnect(error: exc.SQLAlchemyError) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -9,16 +12,17 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from scale_api import create_app
 from scale_core.db.idempotency import IdempotencyKey
 from scale_core.db.job import Job
 from scale_core.db.recipe import Recipe
+from scale_core.db.session import make_engine, make_sessions
 from scale_core.domain.job import JobStatus
 from scale_core.services import idempotency
-from scale_core.settings import Settings
+from scale_core.settings import CHECKOUT, Settings
 from scale_core.timestamps import utcnow
 from tests import factories
 from tests.api.world import World, make_world
@@ -106,6 +110,24 @@ def test_two_at_once(committed: sessionmaker[Session], settings: Settings) -> No
         assert session.scalar(select(func.count()).select_from(Job)) == before + 1
 
 
+def test_one_that_waits_too_long_is_told_to_come_again(committed: sessionmaker[Session], settings: Settings) -> None:
+    """Such as behind a requeue of very many jobs, whose key stays claimed until it is done."""
+    with committed() as session:
+        world = make_world(session)
+        session.commit()
+        body = new_job(world)
+    engine = make_engine(settings.database_url.replace("postgresql://", "postgresql+psycopg2://", 1))
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("SET LOCAL lock_timeout = '100ms'"))
+    client = create_app(settings, make_sessions(engine)).test_client()
+    with committed() as first:
+        assert idempotency.claim(first, KEY["Idempotency-Key"], "of the first") is None
+        late = client.post("/queue/new-job/", json=body, headers=KEY)
+    assert (late.status_code, late.headers["Retry-After"]) == (503, "5")
+    assert "Others are changing the same" in late.text
+    assert client.post("/queue/new-job/", json=body, headers=KEY).status_code == 201
+    engine.dispose()
+
+
 def test_a_crash_between_work_and_answer_leaves_neither(
     committed: sessionmaker[Session], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,3 +181,25 @@ def test_old_keys_are_forgotten(client: FlaskClient, world: World, session: Sess
     assert idempotency.forget(session, utcnow()) == 0
     assert idempotency.forget(session, utcnow() + timedelta(hours=25)) == 1
     assert session.scalar(select(func.count()).select_from(IdempotencyKey)) == 0
+
+
+def test_beat_has_old_keys_forgotten(committed: sessionmaker[Session], settings: Settings) -> None:
+    """In a worker's process: what beat sends is a task that is known, on a queue that is taken from."""
+    with committed() as session:
+        answer = idempotency.StoredAnswer(201, {}, "{}")
+        for key, age in (("old", timedelta(hours=25)), ("young", timedelta(hours=23))):
+            idempotency.store(session, key, "f", answer, utcnow() - age)
+        session.commit()
+    program = """
+from scale_worker.celery_app import app
+app.loader.import_default_modules()
+for entry in app.conf.beat_schedule.values():
+    assert entry["task"] in app.tasks, entry
+    assert app.amqp.router.route({}, entry["task"])["queue"].name in app.amqp.queues.consume_from, entry
+app.tasks[app.conf.beat_schedule["forget-idempotency-keys"]["task"]]()
+"""
+    environment = {**os.environ, "SCALE_HOME": str(settings.home), "SCALE_DATABASE_URL": settings.database_url}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, cwd=CHECKOUT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    with committed() as session:
+        assert list(session.scalars(select(IdempotencyKey.key))) == ["young"]
