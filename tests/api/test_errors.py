@@ -98,6 +98,13 @@ def test_problem_documents(client: FlaskClient) -> None:
         (b"{}", "application/json", 400),
         (b"\xff\xfe", "application/json", 400),
         (b'{"name": NaN}', "application/json", 400),
+        (b'{"name": Infinity}', "application/json", 400),
+        (b'{"name": -Infinity}', "application/json", 400),
+        (b'{"name": 1e400}', "application/json", 400),
+        (b"{} trailing", "application/json", 400),
+        (b"\xef\xbb\xbf{}", "application/json", 400),
+        ("{}".encode("utf-16"), "application/json; charset=utf-16", 400),
+        (b"{}", "", 415),
         (b'{"name": "\\ud800"}', "application/json", 400),
         (b'{"name": "a\\u0000b"}', "application/json", 400),
         (b'{"a\\u0000b": 1}', "application/json", 400),
@@ -142,6 +149,60 @@ def test_unexpected_content_length(app: Flask) -> None:
 @pytest.mark.parametrize("path", ["/ingests/a%00b/", "/jobs/?status=%00", "/jobs/?%00=1", "/sources/%00/"])
 def test_nul_in_urls(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/jobs/%ff/", 404), ("/jobs/%zz/", 404), ("/jobs/1%2F2/", 404), ("/ingests/%ff%fe/", 404),
+        ("/sources/%ED%A0%80/", 404), ("/errors/%0a/", 404), ("/jobs/?%ff=%ff", 200), ("/jobs/?status=%ff%fe", 200),
+        ("/jobs/?job_type_name=%ED%A0%80", 200), ("/jobs/?order=%F0%9F%98%80", 400), ("/jobs/?job_id=%ff", 400),
+        ("/jobs/?page=%D9%A3", 400), ("/jobs/?job_id=NaN", 400), ("/jobs/?job_id=1e400", 400),
+        ("/jobs/?job_id=-1", 200), ("/jobs/?job_id=9223372036854775808", 400), ("/jobs/?page=9223372036854775808", 404),
+        ("/jobs/?started=PT1e400S", 400), ("/jobs/?started=P99999999999D", 400), ("/jobs/?started=NaN", 400),
+        ("/jobs/?started=0000-00-00T00:00:00Z", 400), ("/jobs/?x=" + "y" * 200_000, 200), ("/" + "z" * 100_000, 404),
+        ("/jobs/?" + "&".join(f"job_type_id={number}" for number in range(5000)), 200),
+    ],
+    ids=lambda value: str(value)[:40],
+)  # fmt: skip
+def test_rubbish_in_urls(client: FlaskClient, path: str, status: int) -> None:
+    response = client.get(path)
+    assert response.status_code == status, response.text
+    assert status == 200 or response.json["detail"]
+
+
+def test_the_last_of_several_keys_counts_and_large_bodies_are_read(client: FlaskClient) -> None:
+    body = b'{"name": "first", "name": "\xf0\x9f\x8c\x8d", "title": "t", "description": "d", "category": "DATA", '
+    made = client.post(
+        "/errors/", data=body + b'"more": "' + b"x" * (20 << 20) + b'"}', content_type="application/json"
+    )
+    assert (made.status_code, made.json["name"]) == (201, "\N{EARTH GLOBE EUROPE-AFRICA}")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content_type", "status"),
+    [("GET", "/nothing/", None, 404), ("GET", "/jobs/0/", None, 404), ("DELETE", "/jobs/", None, 405),
+     ("POST", "/errors/", "text/plain", 415), ("POST", "/errors/", "application/json", 400)],
+)  # fmt: skip
+def test_every_refusal_can_be_a_problem_document(
+    client: FlaskClient, method: str, path: str, content_type: str | None, status: int
+) -> None:
+    data = b"?" if content_type else None
+    headers = {"Accept": "application/problem+json", "X-Request-Id": "mine"}
+    refused = client.open(path, method=method, data=data, content_type=content_type, headers=headers)
+    assert (refused.status_code, refused.mimetype) == (status, "application/problem+json")
+    assert refused.headers["X-Request-Id"] == "mine"
+    assert (refused.json["type"], refused.json["status"]) == ("about:blank", status)
+    assert refused.json["title"]
+    assert refused.json["detail"]
+
+
+def test_methods_that_an_operation_lacks(client: FlaskClient) -> None:
+    for path, item in client.get("/openapi.json").json["paths"].items():
+        for method in {"get", "post", "put", "patch", "delete", "trace"} - set(item):
+            refused = client.open(re.sub(r"{\w+}", "1", path), method=method.upper())
+            assert refused.status_code == 405, (method, path)
+            assert set(refused.headers["Allow"].lower().split(", ")) - {"head", "options"} == set(item) - {"parameters"}
 
 
 def test_slashes(client: FlaskClient) -> None:
