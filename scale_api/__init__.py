@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from flask import Flask
-from flask_compress import Compress
 
-from scale_api import conditional, database, docs, entry, errors, resources
+from scale_api import compression, conditional, database, docs, entry, errors, resources
 from scale_api.json_provider import OrjsonProvider
 from scale_api.openapi import make_api
 from scale_core import VERSION
@@ -33,15 +32,11 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
-        COMPRESS_ALGORITHM=["gzip"],
-        COMPRESS_LEVEL=4,  # a higher one takes longer than the network that it saves
-        COMPRESS_MIN_SIZE=1400,  # what fits into one packet anyway
-        COMPRESS_STREAMS=False,  # downloads keep their length and their ranges
     )
     app.extensions["scale_settings"] = settings
     database.init_app(app, sessions)
     entry.init_app(app)
-    Compress(app)  # before the tags: what is called after a request is called in reverse
+    compression.init_app(app)  # before the tags: what is called after a request is called in reverse
     conditional.init_app(app)
     api = make_api(app)
     resources.register(api)

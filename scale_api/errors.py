@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask, Response, current_app, json, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import exc
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import RequestRedirect
 
 from scale_core import errors
@@ -71,11 +71,17 @@ def _scale_error(error: errors.ScaleError) -> ResponseReturnValue:
 def _http_error(error: HTTPException) -> ResponseReturnValue:
     if isinstance(error, RequestRedirect):
         return error.get_response()
-    response = answer(error.code or 500, "Not found." if error.code == 404 else error.description or error.name)
+    response = answer(error.code or 500, _sentence(error))
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
     return response
+
+
+def _sentence(error: HTTPException) -> str:
+    if isinstance(error, RequestEntityTooLarge):
+        return f"The body is larger than {current_app.config['MAX_CONTENT_LENGTH']} bytes; send less at once."
+    return "Not found." if error.code == 404 else error.description or error.name
 
 
 def _database_error(error: exc.SQLAlchemyError) -> ResponseReturnValue:

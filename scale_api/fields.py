@@ -48,11 +48,15 @@ class Time(fields.DateTime):
         return None if value is None else timestamps.isoformat(value)
 
 
+# fractions and larger numbers are taken too, as far as they do not lead out of the calendar
+_DURATION = r"^P(?=[0-9T])([0-9]{1,4}W)?([0-9]{1,5}D)?(T(?=[0-9])([0-9]{1,6}H)?([0-9]{1,8}M)?([0-9]{1,9}S)?)?$"
+
+
 class Moment(fields.String):
     """A time or a duration counted back from now."""
 
     def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        forms = {"anyOf": [{"format": "date-time"}, {"pattern": "^PT[0-9]{1,4}H$"}], "examples": ["PT3H0M0S"]}
+        forms = {"anyOf": [{"format": "date-time"}, {"pattern": _DURATION}], "examples": ["PT3H0M0S"]}
         super().__init__(metadata={**forms, **(metadata or {})}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:

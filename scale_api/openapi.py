@@ -135,15 +135,16 @@ def _complete_responses(
         for status, response in operation["responses"].items()
         if str(status) not in ("default", "422", "400")
     }
-    names = ["X-Request-Id", *(["ETag"] if is_read or is_versioned else [])]
+    tags = ["ETag"] if is_read or is_versioned else []
+    replayed = ["Idempotent-Replayed"] if is_idempotent else []
     for status, response in responses.items():
-        more = ["Location"] if status == "201" else []
-        response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in [*names, *more]}
+        response["headers"] = _sent(*tags, *replayed, *(["Location"] if status == "201" else []))
     if is_read:
-        responses["304"] = {"description": "Nothing has changed since (If-None-Match)."}
+        responses["304"] = {"description": "Nothing has changed since (If-None-Match).", "headers": _sent("ETag")}
     as_text = method.upper() in getattr(view_class, "text_errors", ())
     for status in _statuses(method, path, operation, is_idempotent=is_idempotent, is_versioned=is_versioned):
         responses[status] = _error(ERRORS[status], as_text=as_text)
+        responses[status]["headers"] = _sent(*(["Retry-After"] if status == "503" else []))
     operation["responses"] = responses
 
 
@@ -175,6 +176,11 @@ def _error(description: str, *, as_text: bool) -> dict[str, Any]:
     return {"description": description, "content": content}
 
 
+def _sent(*names: str) -> dict[str, Any]:
+    """Headers of a response."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}
+
+
 def _operation_id(method: str, path: str) -> str:
     """``get_jobs``, ``patch_jobs_job_id``: stable as long as the path is."""
     return "_".join([method, *re.findall(r"\w+", path)]).replace("-", "_")
@@ -187,6 +193,8 @@ def _header(name: str, description: str) -> dict[str, Any]:
 def _describe(parameter: dict[str, Any]) -> None:
     """A description for what says none: filters are named after what they let through. No text may contain NUL."""
     schema = parameter.get("schema", {})
+    if parameter.get("in") == "query" and "anyOf" in schema:
+        schema["anyOf"] = [*schema["anyOf"], {"maxLength": 0}]  # empty counts as absent
     for each in (schema, schema.get("items", {})):
         if each.get("type") == "string" and not {"enum", "anyOf", "format"} & set(each):
             each["pattern"] = r"^[^\u0000]*$"
@@ -202,7 +210,9 @@ def _describe(parameter: dict[str, Any]) -> None:
 
 _HEADERS = {
     "ETag": "For If-None-Match, and for If-Match of an edit.",
+    "Idempotent-Replayed": "true: this is the stored answer of an earlier request under the same Idempotency-Key.",
     "Location": "The address of what was made.",
+    "Retry-After": "Seconds to wait before trying again.",
     "X-Request-Id": "Names the request in Scale's log.",
 }
 

@@ -67,6 +67,14 @@ def test_an_edit_of_what_was_read(client: FlaskClient, world: World, session: Se
     assert client.patch(path, json=change, headers={"If-Match": "*"}).status_code in (200, 201, 400)
 
 
+@pytest.mark.parametrize("header", ["", '"', ",,,", '""', "W/", "nothing", '"a","b'])
+def test_a_misspelt_tag_lets_no_edit_pass(client: FlaskClient, world: World, header: str) -> None:
+    path = f"/job-types/{world.job_type.id}/"
+    refused = client.patch(path, json={"title": "edited"}, headers={"If-Match": header})
+    assert refused.status_code == 412
+    assert client.get(path).json["title"] != "edited"
+
+
 def test_the_scheduler_and_errors(client: FlaskClient) -> None:
     tag = client.get("/scheduler/").headers["ETag"]
     assert client.patch("/scheduler/", json={"is_paused": True}, headers={"If-Match": tag}).status_code == 201
@@ -119,6 +127,17 @@ def test_concurrent_edits_lose_no_revision(committed: sessionmaker[Session], set
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(edit, range(8))) == {200}
     assert app.test_client().get(f"/job-types/{job_type.id}/").json["revision_num"] == 9
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [("gzip", True), ("*", True), ("br, gzip;q=0.1", True), ("gzip;q=0", False), ("gzip;q=0, *", False),
+     ("*;q=0", False), ("br", False), ("identity", False), ("", False)],
+)  # fmt: skip
+def test_gzip_for_those_who_take_it(client: FlaskClient, world: World, accepted: str, packed: bool) -> None:
+    answer = client.get("/job-types/", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("Content-Encoding") == ("gzip" if packed else None)
+    assert "Accept-Encoding" in answer.headers["Vary"]
 
 
 def test_gzip(client: FlaskClient, world: World) -> None:

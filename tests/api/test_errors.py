@@ -130,7 +130,9 @@ def test_wrong_types(client: FlaskClient, world: World, path: str, value: object
 
 def test_unexpected_content_length(app: Flask) -> None:
     app.config["MAX_CONTENT_LENGTH"] = 10
-    assert app.test_client().post("/errors/", json={"name": "x" * 100}).status_code == 413
+    refused = app.test_client().post("/errors/", json={"name": "x" * 100})
+    assert refused.status_code == 413
+    assert "larger than 10 bytes" in refused.json["detail"]
 
 
 @pytest.mark.parametrize("path", ["/ingests/a%00b/", "/jobs/?status=%00", "/jobs/?%00=1", "/sources/%00/"])
