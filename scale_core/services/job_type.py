@@ -18,6 +18,7 @@ from scale_core.domain.recipe import check_connections
 from scale_core.errors import Conflict, Invalid, Problem, Warning_
 from scale_core.services import assign, get, require, trigger_rule
 
+MAX_RESOURCE = 10**9  # cpus or MiB; far larger ones would add up to infinity, so that no job could be queued
 _EDITABLE = (
     "title",
     "description",
@@ -154,6 +155,11 @@ def _check(
         Problem(name, "must not be negative")
         for name in _EDITABLE
         if isinstance(fields.get(name), (int, float)) and fields[name] < 0 and name != "priority"
+    ]
+    problems += [
+        Problem(name, f"must not be more than {MAX_RESOURCE}")
+        for name in _EDITABLE
+        if name.endswith("_required") and isinstance(fields.get(name), (int, float)) and fields[name] > MAX_RESOURCE
     ]
     interface = mapping = None
     try:
