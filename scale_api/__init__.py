@@ -7,7 +7,7 @@ from flask import Flask
 from scale_api import compression, conditional, database, docs, entry, errors, resources
 from scale_api.json_provider import OrjsonProvider
 from scale_api.openapi import make_api
-from scale_core import VERSION
+from scale_core import VERSION, logs
 from scale_core.db.session import Sessions, make_engine, make_sessions
 from scale_core.settings import Settings
 
@@ -19,7 +19,9 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
 
     Raises ConfigurationError when no database is configured.
     """
-    settings = settings or Settings.from_environ()
+    if settings is None:  # in a process of our own
+        settings = Settings.from_environ()
+        logs.configure("api", settings.log_level)
     if sessions is None:
         settings.require("database_url")
         sessions = make_sessions(make_engine(settings.database_url, application_name="scale-api"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask, Response, request
 from werkzeug.routing import IntegerConverter
@@ -13,7 +15,10 @@ from werkzeug.routing import IntegerConverter
 from scale_core import logs
 from scale_core.errors import Invalid
 
+log = logging.getLogger(__name__)
+
 API_PREFIX = "/v3"
+READS = ("GET", "HEAD", "OPTIONS")
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
@@ -62,4 +67,7 @@ def _finish(response: Response) -> Response:
     if response.status_code == 308 and request.method in ("GET", "HEAD"):
         response.status_code = 301
     response.headers.setdefault("X-Request-Id", request.environ.get("scale.request_id", ""))
+    level = logging.DEBUG if request.method in READS and response.status_code < 400 else logging.INFO
+    # quoted, so that a path with a line break cannot forge a record
+    log.log(level, "%s %s: %d", request.method, quote(request.path), response.status_code)
     return response

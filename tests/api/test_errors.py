@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +16,7 @@ from sqlalchemy.orm import Session
 from scale_api import create_app, errors
 from scale_core import errors as scale_errors
 from scale_core.db.session import make_engine, make_sessions
-from scale_core.settings import Settings
+from scale_core.settings import CHECKOUT, Settings
 from tests.api.world import World
 
 DETAILS = [
@@ -197,6 +201,23 @@ def test_without_database(settings: Settings) -> None:
 def test_request_ids(client: FlaskClient) -> None:
     assert client.get("/version/", headers={"X-Request-Id": "abc-1"}).headers["X-Request-Id"] == "abc-1"
     assert len(client.get("/version/", headers={"X-Request-Id": "a b"}).headers["X-Request-Id"]) == 32
+
+
+def test_request_ids_are_logged(settings: Settings) -> None:
+    """In a process of its own, as gunicorn runs it: reads that go well say nothing, and no path forges a line."""
+    program = """
+from scale_api import create_app
+client = create_app().test_client()
+client.get("/version/", headers={"X-Request-Id": "reads-well"})
+client.get("/x%0Aforged", headers={"X-Request-Id": "finds-nothing"})
+client.post("/errors/", data="{", content_type="application/json", headers={"X-Request-Id": "writes-badly"})
+"""
+    environment = {**os.environ, "SCALE_HOME": str(settings.home), "SCALE_DATABASE_URL": settings.database_url}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, cwd=CHECKOUT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "[reads-well]" not in ran.stderr
+    assert re.search(r"^.* INFO +api \[finds-nothing\] .*: GET /x%0Aforged: 404$", ran.stderr, re.M)
+    assert re.search(r"^.* INFO +api \[writes-badly\] .*: POST /errors/: 400$", ran.stderr, re.M)
 
 
 def test_the_read_session_ends_with_the_request(app: Flask, sessions: Callable[[], Session]) -> None:

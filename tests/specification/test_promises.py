@@ -341,6 +341,20 @@ def test_bad_bodies(client: FlaskClient, content: bytes, status: int) -> None:
     assert answer.get_json()["detail"]
 
 
+@pytest.mark.parametrize(
+    "field", ["cpus_required", "mem_required", "disk_out_const_required", "disk_out_mult_required"]
+)
+@pytest.mark.parametrize("value", [1e308, 10**9 + 1, -0.5])
+def test_resources_that_no_machine_has(client: FlaskClient, world: World, field: str, value: float) -> None:
+    path = f"/job-types/{world.job_type.id}/"
+    for refused in (
+        client.post("/job-types/", json=job_type(**{field: value})),
+        client.post("/job-types/validation/", json=job_type(**{field: value})),
+        client.patch(path, json={field: value}),
+    ):
+        assert (refused.status_code, refused.get_json()["problems"][0]["path"]) == (400, field)
+
+
 def test_other_content_types(client: FlaskClient) -> None:
     answer = client.post("/job-types/", data="name=a", content_type="application/x-www-form-urlencoded")
     assert answer.status_code == 415
