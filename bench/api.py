@@ -42,10 +42,12 @@ Work = Callable[[], None]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A request, and the statement of api_floor.sql that reads the same rows (empty: nothing to compare with)."""
+    """A request, and the statement of api_floor.sql that reads the same rows (empty: nothing to compare with), of which
+    `offset` are skipped."""
 
     path: str
     floor: str = ""
+    offset: int = 0
     method: str = "GET"
     body: dict[str, Any] | None = None
 
@@ -56,12 +58,12 @@ def endpoints(jobs: int) -> list[Endpoint]:
     far = max(2, min(1000, jobs // 200))
     return [
         Endpoint("/jobs/", "jobs"),
-        Endpoint(f"/jobs/?page={far}", "jobs"),
+        Endpoint(f"/jobs/?page={far}", "jobs", 100 * (far - 1)),
         Endpoint("/jobs/?status=FAILED&job_type_name=algorithm-3", "jobs"),
         Endpoint("/jobs/?order=-last_modified", "jobs"),
         Endpoint(f"/jobs/{jobs // 2}/"),
         Endpoint("/job-executions/", "executions"),
-        Endpoint(f"/job-executions/?page={far}", "executions"),
+        Endpoint(f"/job-executions/?page={far}", "executions", 100 * (far - 1)),
         Endpoint("/products/", "products"),
         Endpoint("/sources/", "sources"),
         Endpoint("/ingests/", "ingests"),
@@ -167,7 +169,10 @@ def _endpoint(
     endpoint: Endpoint, port: int, api: psutil.Process, url: str, home: Path, floors: dict[str, str], seconds: float
 ) -> EndpointResult:
     _repeat([_requester(port, endpoint) for _ in range(CLIENTS)], 0.2)
-    floor = _floor(url, floors[endpoint.floor], seconds / 2) if endpoint.floor else None
+    floor = None
+    if endpoint.floor:
+        offset = f"OFFSET {endpoint.offset}" if endpoint.offset else ""
+        floor = _floor(url, f"{floors[endpoint.floor]} {offset}", seconds / 2)
     one = _repeat([_requester(port, endpoint)], seconds)
     before = _cpu_s(api, home)
     many = _repeat([_requester(port, endpoint) for _ in range(CLIENTS)], seconds)

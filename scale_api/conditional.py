@@ -29,7 +29,8 @@ def if_match() -> frozenset[str] | None:
 
 
 def _tag(response: Response) -> Response:
-    if response.mimetype != "application/json" or "ETag" in response.headers or response.status_code not in (200, 201):
+    is_ours = response.mimetype == "application/json" and not response.direct_passthrough  # else a JSON file
+    if not is_ours or "ETag" in response.headers or response.status_code not in (200, 201):
         return response
     version = _version(response)
     is_read = request.method in ("GET", "HEAD")

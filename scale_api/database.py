@@ -40,7 +40,7 @@ def transaction() -> Iterator[Session]:
 
 @contextmanager
 def joined(writing: Session) -> Iterator[None]:
-    """In the block everything reads and writes in this session, whose transaction somebody else ends."""
+    """In the block everything reads and writes in this one, whose transaction somebody else ends."""
     g.joined = writing
     try:
         yield

@@ -24,8 +24,8 @@ class LoadFilters:
 def list_load(session: Session, filters: LoadFilters, page: Page) -> tuple[list[Json], int]:
     """The counts of all job types that the filters let through, added up for each time of measuring, oldest first."""
     measured = _filtered(select(JobLoad.measured), filters)
-    total = session.scalar(measured.with_only_columns(func.count(JobLoad.measured.distinct()))) or 0
     query = measured.with_only_columns(
+        func.count().over(),
         JobLoad.measured,
         func.sum(JobLoad.pending_count),
         func.sum(JobLoad.queued_count),
@@ -33,8 +33,12 @@ def list_load(session: Session, filters: LoadFilters, page: Page) -> tuple[list[
         func.sum(JobLoad.total_count),
     )
     query = query.group_by(JobLoad.measured).order_by(JobLoad.measured).offset(page.offset).limit(page.size)
+    found = session.execute(query).all()
+    if not found and page.offset:
+        return [], session.scalar(measured.with_only_columns(func.count(JobLoad.measured.distinct()))) or 0
     names = ("time", "pending_count", "queued_count", "running_count", "total_count")
-    return [dict(zip(names, (time, *map(int, counts)), strict=True)) for time, *counts in session.execute(query)], total
+    rows = [dict(zip(names, (time, *map(int, counts)), strict=True)) for _, time, *counts in found]
+    return rows, found[0][0] if found else 0
 
 
 def _filtered(query: Query, filters: LoadFilters) -> Query:

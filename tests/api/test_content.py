@@ -61,6 +61,29 @@ def test_ranges(client: FlaskClient, stored: ScaleFile, header: str, start: int,
     assert response.headers["Content-Range"] == f"bytes {start}-{end - 1}/1024"
 
 
+def test_downloads_are_not_compressed(client: FlaskClient, session: Session, tmp_path: Path) -> None:
+    """They keep their length, so that progress can be shown, and their ranges."""
+    content = b"line\n" * 5000
+    (tmp_path / "long.txt").write_bytes(content)
+    store = factories.make_workspace(session, root=str(tmp_path))
+    file = factories.make_source(session, store, "long.txt", "text/plain", file_path="long.txt", file_size=len(content))
+    session.commit()
+    for asked, part in (({}, content), ({"Range": "bytes=5-9"}, b"line\n")):
+        answer = client.get(f"/files/{file.id}/content/", headers={"Accept-Encoding": "gzip", **asked})
+        assert "Content-Encoding" not in answer.headers
+        assert (answer.content_length, answer.data) == (len(part), part)
+
+
+def test_a_json_file_is_a_file(client: FlaskClient, session: Session, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"words": 3}')
+    store = factories.make_workspace(session, root=str(tmp_path))
+    file = factories.make_source(session, store, "a.json", "application/json", file_path="a.json", file_size=12)
+    session.commit()
+    answer = client.get(f"/files/{file.id}/content/")
+    assert (answer.status_code, answer.text) == (200, '{"words": 3}')
+    assert "ETag" not in answer.headers, "without a checksum nothing is known of it"
+
+
 def test_a_range_beyond_the_end(client: FlaskClient, stored: ScaleFile) -> None:
     response = client.get(f"/files/{stored.id}/content/", headers={"Range": "bytes=5000-"})
     assert response.status_code == 416

@@ -119,6 +119,7 @@ def test_job_types_can_be_archived_and_long_running(client: FlaskClient) -> None
         ({"error_mapping": {"exit_codes": {"1": "nobody"}}}, "nobody"),
         ({"cpus_required": -1}, "cpus_required"),
         ({"cpus_required": None}, "cpus_required"),
+        ({"mem_required": 1e300}, "mem_required"),
         ({"cpus_required": "much"}, "cpus_required"),
         ({"mem_required": float("inf")}, "mem_required"),
         ({"timeout": -1}, "timeout"),
