@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -144,6 +144,7 @@ class Heartbeat:
     master_online: bool
     waiting: Mapping[int, str]
     last_error: str | None = None
+    stats: Mapping[str, Any] = field(default_factory=dict)
 
 
 def heartbeat(session: Session, beat: Heartbeat, now: datetime) -> None:
@@ -153,6 +154,7 @@ def heartbeat(session: Session, beat: Heartbeat, now: datetime) -> None:
         "master_online": beat.master_online,
         "waiting": {str(kind): reason for kind, reason in beat.waiting.items()},
         "last_error": beat.last_error,
+        "stats": dict(beat.stats),
         "heartbeat": now,
     }
     if beat.master_hostname:

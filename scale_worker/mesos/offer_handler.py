@@ -30,6 +30,7 @@ from scale_core.services.node import Agent
 from scale_core.services.scheduling import Heartbeat
 from scale_core.services.task_status import Applied
 from scale_worker.mesos import messages, reconciler
+from scale_worker.mesos.figures import Figures
 from scale_worker.mesos.messages import Event, ExecutorConfig, Message
 from scale_worker.mesos.offer_pool import OfferPool
 from scale_worker.mesos.reconciler import Reconciler
@@ -99,6 +100,7 @@ class OfferHandler:
         self._sessions, self._driver, self._inbox, self._config = sessions, driver, inbox, config
         self._on_ended, self._now, self._clock = on_ended, now, clock
         self._pool = OfferPool()
+        self._figures = Figures(clock)
         self._reconciler = Reconciler(config.reconcile_s)
         self._master: messages.Subscribed | None = None
         self._updates: dict[object, messages.UpdateReceived] = {}
@@ -120,7 +122,12 @@ class OfferHandler:
 
     def run_once(self, timeout_s: float) -> None:
         """One round; waits up to timeout_s for something to come in. Raises nothing that Mesos or PostgreSQL cause."""
-        self._absorb(self._drain(timeout_s))
+        events = self._drain(timeout_s)
+        with self._figures.round():
+            self._round(events)
+
+    def _round(self, events: Iterable[Event]) -> None:
+        self._absorb(events)
         if self._clock() < self._next["database"]:
             self._give_back_all()
             return
@@ -142,6 +149,10 @@ class OfferHandler:
             return 0.0
         return BUSY_WAIT_S if self._is_dirty or self._wants_revive else IDLE_WAIT_S
 
+    def figures(self) -> dict[str, Any]:
+        """What it counts of its work: figures.py."""
+        return self._figures.show(offers_held=len(self._pool))
+
     # what came in
 
     def _drain(self, timeout_s: float) -> list[Event]:
@@ -161,6 +172,7 @@ class OfferHandler:
                     self._take_offers(offers)
                 case messages.OfferRescinded(offer_id=offer_id):
                     self._pool.rescind(offer_id)
+                    self._figures.add("rescinded")
                 case messages.QueueChanged():
                     self._is_dirty = True
                 case messages.AgentLost(agent_id=agent_id):
@@ -204,8 +216,9 @@ class OfferHandler:
         )
 
     def _take_offers(self, offers: Iterable[Offer]) -> None:
-        now = self._clock()
+        now, offers = self._clock(), tuple(offers)
         self._pool.add(offers, now)
+        self._figures.add("offers", len(offers))
         self._is_dirty = True
         seen, known = {}, {state.agent_id for state in self._nodes}
         for offer in offers:
@@ -263,6 +276,7 @@ class OfferHandler:
             applied = self._apply(updates)
             for key in keys:
                 del self._updates[key]
+            self._figures.add("updates", len(updates))
             self._try("acknowledge", self._driver.acknowledge, updates)
             self._announce(applied.ended)
             self._kill(applied.kill)
@@ -358,6 +372,7 @@ class OfferHandler:
                 master_online=master is not None,
                 waiting=waiting,
                 last_error=self._last_error,
+                stats=self.figures(),
             )
             scheduling.heartbeat(session, beat, self._now())
 
@@ -387,6 +402,7 @@ class OfferHandler:
             self._is_dirty = True
             raise
         self._announce(started.broken)
+        self._figures.add("launches", len(started.specs))
         self._launch(started.specs)
         self._wants_revive = self._wants_revive or (self._has_work and self._is_suppressed)
 
@@ -474,6 +490,7 @@ class OfferHandler:
 
     def _decline(self, offers: Sequence[Offer], refuse_s: float) -> None:
         if offers:
+            self._figures.add("declined", len(offers))
             self._try("decline", self._driver.decline, [offer.id for offer in offers], refuse_s)
 
     def _try(self, what: str, call: Callable[..., None], *arguments: Any) -> bool:
@@ -482,6 +499,7 @@ class OfferHandler:
             call(*arguments)
         except (OSError, Refused) as error:
             logger.warning("%s did not reach Mesos: %s", what, error)
+            self._figures.add("calls_failed")
             return False
         return True
 
