@@ -257,9 +257,13 @@ class Purse:
             self._cut(name, getattr(needs, name), unreserved_first=True)
 
     def _cut(self, name: str, amount: float, unreserved_first: bool = False) -> list[Message]:
-        pieces = []
+        pieces: list[Message] = []
+        if amount <= 0:
+            return pieces
         entries = [item for item in self._left if item[0]["name"] == name]
-        for item in sorted(entries, key=lambda item: (item[0].get("role", "*") == "*") != unreserved_first):
+        if len(entries) > 1:
+            entries.sort(key=lambda item: (item[0].get("role", "*") == "*") != unreserved_first)
+        for item in entries:
             part = round(min(amount, item[1]), 3)
             if part > 0:
                 pieces.append({**item[0], "scalar": {"value": part}})
