@@ -68,7 +68,7 @@ def lead(settings: Settings, sessions: Sessions, leadership: Leadership, stoppin
         reserve_after_s=settings.reserve_after_s,
         reconcile_s=settings.reconcile_s,
     )
-    handler = OfferHandler(sessions, driver, inbox, config, notifier.tell, utcnow, acknowledger.tell)
+    handler = OfferHandler(sessions, driver, inbox, config, notifier.tell, utcnow, acknowledge=acknowledger.tell)
     for watcher in watchers:
         watcher.start()
     try:

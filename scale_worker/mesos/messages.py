@@ -9,6 +9,7 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -91,7 +92,9 @@ class AgentsListed:
 
 @dataclass(frozen=True)
 class QueueChanged:
-    """Something was put on the queue."""
+    """Something was put on the queue, nothing of it before `since` (priority, time of queuing); None: who knows."""
+
+    since: tuple[int, datetime] | None = None
 
 
 Event = (
