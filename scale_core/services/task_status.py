@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import update
@@ -14,8 +15,10 @@ from sqlalchemy.orm import Session
 
 from scale_core.db.job import JobExecution
 from scale_core.db.sql import load
-from scale_core.domain.job import ExecutionStatus
+from scale_core.domain.job import ExecutionStatus, JobStatus
 from scale_core.domain.task import TaskState, TaskUpdate
+from scale_core.services import completion
+from scale_core.services.completion import End
 from scale_core.services.execution_spec import to_json
 
 SQL = load("queue")
@@ -26,7 +29,9 @@ CANCEL_WINDOW = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Applied:
-    """`ended`: executions that now wait to be finished. `kill`: tasks that run although nobody wants them any more."""
+    """`ended`: executions that now wait to be finished (services.execution). `kill`: tasks that run although nobody
+    wants them any more.
+    """
 
     ended: tuple[int, ...] = ()
     kill: tuple[str, ...] = ()
@@ -116,9 +121,50 @@ def _note_running(
 def _note_ended(
     session: Session, ends: Sequence[tuple[Any, TaskUpdate]], ran: Mapping[str, str | None], now: datetime
 ) -> tuple[int, ...]:
+    """The executions that wait to be finished; those that only succeeded are finished here and now."""
+    ends = sorted(ends, key=lambda end: end[0].id)
+    plain = [end for end in ends if _is_plain(*end)]
+    others = [end for end in ends if not _is_plain(*end)]
+    return tuple(sorted([*_note_others(session, others, ran, now), *_complete_plain(session, plain, ran, now)]))
+
+
+def _is_plain(row: Any, update: TaskUpdate) -> bool:
+    """Nothing is to be catalogued, and no recipe waits: then there is nothing that another process should do."""
+    is_running = row.status == ExecutionStatus.RUNNING
+    return is_running and not row.in_recipe and update.outcome is not None and completion.is_plain(update.outcome)
+
+
+def _complete_plain(
+    session: Session, ends: Sequence[tuple[Any, TaskUpdate]], ran: Mapping[str, str | None], now: datetime
+) -> tuple[int, ...]:
+    """Complete executions and jobs; a job in no status for that is left to `finish`, which tells why."""
     if not ends:
         return ()
-    ends = sorted(ends, key=lambda end: end[0].id)
+    statuses = completion.lock_jobs(session, [row.job_id for row, _ in ends])
+    running = [end for end in ends if statuses.get(end[0].job_id) is JobStatus.RUNNING]
+    completed = [
+        End(
+            row.id,
+            row.job_id,
+            row.started,
+            now,
+            said.outcome or {},
+            _clean(said.directory or ran.get(said.task_id)),
+            said.agent_id or None,
+        )
+        for row, said in running
+    ]
+    completion.complete(session, completed, statuses, now)
+    _keep_logs(session, [(end.id, dict(end.outcome)) for end in completed])
+    others = [end for end in ends if statuses.get(end[0].job_id) is not JobStatus.RUNNING]
+    return _note_others(session, others, ran, now)
+
+
+def _note_others(
+    session: Session, ends: Sequence[tuple[Any, TaskUpdate]], ran: Mapping[str, str | None], now: datetime
+) -> tuple[int, ...]:
+    if not ends:
+        return ()
     rows = session.execute(
         SQL["end_tasks"],
         {
@@ -163,7 +209,9 @@ def _keep_logs(session: Session, outcomes: Sequence[tuple[int, dict[str, Any]]])
         )
 
 
+@lru_cache(maxsize=64)
 def _pack(text: Any) -> bytes:
+    """Most jobs write nothing, or the same few words."""
     return zlib.compress(str(text or "").encode("utf-8", "replace"), 6)
 
 

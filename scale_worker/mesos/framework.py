@@ -161,6 +161,31 @@ class Framework(pymesos.Scheduler):
         self._inbox.put(event)
 
 
+class _Lane:
+    """One connection for calls to the present master, for one thread at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: Calls | None = None
+
+    def __enter__(self) -> _Lane:
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def to(self, master: str, timeout_s: float) -> Calls:
+        host, _, port = master.rpartition(":")
+        address = (host, int(port))
+        if self._calls is not None and self._calls.address != address:
+            self._calls.close()
+            self._calls = None
+        if self._calls is None:
+            self._calls = Calls(address, timeout_s)
+        return self._calls
+
+
 class Driver(pymesos.MesosSchedulerDriver):
     """pymesos' scheduler driver with an event stream and calls of our own. Never tears the framework down."""
 
@@ -179,12 +204,11 @@ class Driver(pymesos.MesosSchedulerDriver):
         self._call_timeout_s = call_timeout_s
         self._wakeup_fds: tuple[int, int] | None = None
         self._basic_credential: str | None = None
-        self._call_lock = threading.Lock()
+        self._lanes = (_Lane(), _Lane())  # acknowledgements have one to themselves: there are many, and nobody waits
         self.version: str | None = None
         self._masters = addresses(master)
         self._new_master: str | None = None
         self._master: str | None = None
-        self._calls: Calls | None = None
         self._wake = threading.Event()
         self._stream: socket.socket | None = None
         self._refusal = ""
@@ -223,7 +247,7 @@ class Driver(pymesos.MesosSchedulerDriver):
             for update in updates
             if update.uuid
         ]
-        for answer in self._send_all(bodies):
+        for answer in self._send_all(bodies, lane=1):
             if not answer.is_success:
                 logger.warning("an acknowledgement was refused: HTTP %s %s", answer.status, answer.text.strip())
 
@@ -408,29 +432,20 @@ class Driver(pymesos.MesosSchedulerDriver):
                 raise Refused(answer.status, answer.text)
         return {}
 
-    def _send_all(self, bodies: Sequence[Mapping[str, Any]]) -> list[Answer]:
+    def _send_all(self, bodies: Sequence[Mapping[str, Any]], lane: int = 0) -> list[Answer]:
         if not bodies:
             return []
-        with self._call_lock:
+        with self._lanes[lane] as calls:
             stream_id, master = self.stream_id, self.master
             if stream_id is None or not master:
                 raise ConnectionError("no master is connected")
-            host, _, port = master.rpartition(":")
-            if self._calls is None or self._calls.address != (host, int(port)):
-                self._close_calls()
-                self._calls = Calls((host, int(port)), self._call_timeout_s)
             headers = {"Mesos-Stream-Id": stream_id} if stream_id else {}
             if self._basic_credential:
                 headers["Authorization"] = self._basic_credential
-            return self._calls.send(bodies, headers)
+            return calls.to(master, self._call_timeout_s).send(bodies, headers)
 
     def _close(self) -> None:
         """pymesos calls this from any thread; the next call closes an out-of-date connection itself."""
-
-    def _close_calls(self) -> None:
-        if self._calls is not None:
-            self._calls.close()
-            self._calls = None
 
     def _shutdown(self) -> None:
         """pymesos would tear the framework down here."""

@@ -308,9 +308,13 @@ class Purse:
         self, name: str, amount: float, is_last: Callable[[Message], bool] = lambda entry: not _reservation(entry)
     ) -> list[Message]:
         """Cut from the entries of that name; from those that `is_last` is true of only when others do not suffice."""
-        pieces = []
+        pieces: list[Message] = []
+        if amount <= 0:
+            return pieces
         entries = [item for item in self._left if item[0]["name"] == name]
-        for item in sorted(entries, key=lambda item: is_last(item[0])):
+        if len(entries) > 1:
+            entries.sort(key=lambda item: is_last(item[0]))
+        for item in entries:
             part = round(min(amount, item[1]), 3)
             if part > 0:
                 pieces.append({**item[0], "scalar": {"value": part}})

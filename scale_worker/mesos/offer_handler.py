@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
@@ -41,13 +42,13 @@ logger = logging.getLogger(__name__)
 EVENTS_A_ROUND = 5000
 IDLE_WAIT_S = 0.25
 BUSY_WAIT_S = 0.02
-UPDATES_A_BATCH = 1000
+UPDATES_A_BATCH = 500
 # Entries in a page of the queue: the first of a round is short and each further one twice as long, because a queue of
 # any length mostly waits for a few free places, and each entry that is claimed costs a row lock.
 FIRST_CLAIM = 50
 CLAIM_WINDOW = 500
 PAGES_A_ROUND = 20
-LAUNCHES_A_ROUND = 1000
+LAUNCHES_A_ROUND = 500
 REMATCH_S = 0.8  # while offers are held and work waits: a pause may have been lifted without a NOTIFY
 REFUSE_S = 1.0  # for offers that nothing waiting fits into
 IDLE_REFUSE_S = 600.0  # with an empty queue; the next queue row revives
@@ -85,7 +86,11 @@ class HandlerConfig:
 
 
 class OfferHandler:
-    """run_once is called by one thread for ever; `on_ended` hears of executions to finish and must not block."""
+    """run_once is called by one thread for ever.
+
+    `on_ended` hears of executions to finish, `acknowledge` of updates that are written (by default the driver does, and
+    is waited for); neither may block.
+    """
 
     def __init__(
         self,
@@ -95,10 +100,12 @@ class OfferHandler:
         config: HandlerConfig,
         on_ended: Callable[[Sequence[int]], None],
         now: Callable[[], datetime],
+        acknowledge: Callable[[Sequence[TaskUpdate]], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sessions, self._driver, self._inbox, self._config = sessions, driver, inbox, config
         self._on_ended, self._now, self._clock = on_ended, now, clock
+        self._acknowledge = acknowledge or (lambda updates: self._try("acknowledge", driver.acknowledge, updates))
         self._pool = OfferPool()
         self._figures = Figures(clock)
         self._reconciler = Reconciler(config.reconcile_s)
@@ -145,7 +152,7 @@ class OfferHandler:
         """How long the next round may wait for something to come in, seconds."""
         if self._clock() < self._next["database"] or self._master is None:
             return IDLE_WAIT_S
-        if self._is_dirty and self._pool:
+        if self._updates or (self._is_dirty and self._pool):
             return 0.0
         return BUSY_WAIT_S if self._is_dirty or self._wants_revive else IDLE_WAIT_S
 
@@ -270,18 +277,20 @@ class OfferHandler:
         self._announce(ended)
 
     def _apply_updates(self) -> None:
-        while self._updates:
-            keys = list(self._updates)[:UPDATES_A_BATCH]
-            updates = [self._updates[key].decode() for key in keys]
-            applied = self._apply(updates)
-            for key in keys:
-                del self._updates[key]
-            self._figures.add("updates", len(updates))
-            self._try("acknowledge", self._driver.acknowledge, updates)
-            self._announce(applied.ended)
-            self._kill(applied.kill)
-            if self._has_work and any(update.is_terminal for update in updates):
-                self._wants_revive = True  # what those tasks held is free now
+        """One batch; between two there is a look at the offers, so that a flood of news holds nobody up."""
+        keys = list(islice(self._updates, UPDATES_A_BATCH))
+        if not keys:
+            return
+        updates = [self._updates[key].decode() for key in keys]
+        applied = self._apply(updates)
+        for key in keys:
+            del self._updates[key]
+        self._figures.add("updates", len(updates))
+        self._acknowledge(updates)
+        self._announce(applied.ended)
+        self._kill(applied.kill)
+        if self._has_work and any(update.is_terminal for update in updates):
+            self._wants_revive = True  # what those tasks held is free now
 
     def _apply(self, updates: Sequence[TaskUpdate]) -> Applied:
         try:
