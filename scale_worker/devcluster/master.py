@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 VERSION = "1.11.0"
 HEARTBEAT_S = 15.0
 _COMPLETED_FRAMEWORKS = 50
+_STRANGE_ACKNOWLEDGEMENTS = 1000
 
 
 class Master:
@@ -42,6 +43,7 @@ class Master:
         self._journal = journal
         self._count = 0
         self._agent_count = 0
+        self.strange_acknowledgements: deque[str] = deque(maxlen=_STRANGE_ACKNOWLEDGEMENTS)
         self.is_leading = True
         self.is_recovering = False  # a new master that no agent has found yet
         self.reachable = asyncio.Event()
@@ -268,6 +270,8 @@ class Master:
         calls.check_uuid(acknowledge["uuid"], "scheduler")
         task = framework.tasks.get(acknowledge["task_id"]["value"])
         status = task.status if task is not None else None
+        if task is None:
+            self.strange_acknowledgements.append(acknowledge["uuid"])
         if task and status and status.get("uuid") == acknowledge["uuid"] and status["state"] in TERMINAL:
             self._complete(framework, task)
         if agent := self.agents.get(acknowledge["agent_id"]["value"]):

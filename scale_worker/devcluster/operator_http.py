@@ -9,6 +9,8 @@
 - `POST /devcluster/partition?seconds=N`: for N seconds no event leaves and no call arrives; then what was sent does.
 - `POST /devcluster/master/restart?seconds=N&agents=M`: the master dies, a new one leads after N seconds (503 until
   then), and agents find it M seconds later.
+- `POST /devcluster/updates`: the TaskStatus in the body is sent to every framework as it is, whether true or not.
+- `GET /devcluster/acknowledgements`: uuids of the latest acknowledgements of tasks that are not known here (any more).
 
 A wrong order is answered with 400, 404 or 409 and a line that says what is wrong.
 """
@@ -19,6 +21,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from scale_worker.devcluster import calls
@@ -56,12 +59,19 @@ def handler(master: Master, hosts: Hosts, otherwise: Handler) -> Handler:
         match request.path.removeprefix(PREFIX).split("/"):
             case ["agents"] if request.method == "GET":
                 return calls.json([host.describe() for host in hosts.all])
+            case ["acknowledgements"] if request.method == "GET":
+                return calls.json(list(master.strange_acknowledgements))
             case _ if request.method != "POST":
                 raise CallError(405, "Faults are ordered by POST")
             case ["agents", agent_id, order]:
                 return await agent_order(agent_id, order, request)
             case ["frameworks", "cut"]:
                 master.cut_streams()
+                return calls.accepted()
+            case ["updates"]:
+                call = {"type": "UPDATE", "update": {"status": await _status(request)}}
+                for framework in master.frameworks.values():
+                    framework.send(call)
                 return calls.accepted()
             case ["partition"]:
                 return begin(master.partition(_seconds(request, "seconds", 5.0)))
@@ -78,6 +88,17 @@ def handler(master: Master, hosts: Hosts, otherwise: Handler) -> Handler:
             return calls.text(error.status, str(error))
 
     return handle
+
+
+async def _status(request: web.BaseRequest) -> dict[str, Any]:
+    """Raises CallError."""
+    try:
+        status = orjson.loads(await request.read())
+    except orjson.JSONDecodeError as error:
+        raise CallError(400, f"The body is no JSON: {error}") from None
+    if not isinstance(status, dict) or "task_id" not in status or "state" not in status:
+        raise CallError(400, "The body must be a TaskStatus: an object with task_id and state at least")
+    return status
 
 
 def _seconds(request: web.BaseRequest, name: str, default: float) -> float:
