@@ -3,6 +3,7 @@ late, twice or out of order."""
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from scale_core.domain.task import TaskState, TaskUpdate
 from scale_core.services import completion
 from scale_core.services.completion import End
 from scale_core.services.execution_spec import to_json
+
+logger = logging.getLogger(__name__)
 
 SQL = load("queue")
 TIMEOUT_GRACE = timedelta(seconds=30)  # the executor acts first; Mesos is asked to kill only when it did not
@@ -46,6 +49,7 @@ def apply_updates(session: Session, updates: Sequence[TaskUpdate], now: datetime
         for row in session.execute(SQL["lock_tasks"], {"task_ids": list({u.task_id for u in updates}), "now": now})
     }
     ends = _ends(updates, known)
+    _log_ignored(updates, known)
     ran = {update.task_id: update.directory for update in updates if update.state is TaskState.RUNNING}
     _note_running(session, {task_id: known[task_id] for task_id in ran if task_id in known}, ran, ends, now)
     ended = _note_ended(session, [(known[task_id], update) for task_id, update in ends.items()], ran, now)
@@ -78,6 +82,15 @@ def tasks_to_kill(session: Session, now: datetime) -> list[str]:
     """Tasks of canceled executions, and those that outlived their timeout and the executor's attention."""
     parameters = {"canceled_after": now - CANCEL_WINDOW, "overdue_before": now - TIMEOUT_GRACE}
     return list(session.execute(SQL["tasks_to_kill"], parameters).scalars())
+
+
+def _log_ignored(updates: Iterable[TaskUpdate], known: Mapping[str, Any]) -> None:
+    """An end is final. What comes after it is acknowledged like the rest, changes nothing, and is told here."""
+    for said in updates:
+        row = known.get(said.task_id)
+        if row is not None and row.has_ended:
+            facts = (said.task_id, row.id, said.state.value, said.reason or "no reason", said.source or "no source")
+            logger.info("task %s of execution %d has ended before; ignored: %s (%s, %s)", *facts)
 
 
 def _ends(updates: Iterable[TaskUpdate], known: Mapping[str, Any]) -> dict[str, TaskUpdate]:

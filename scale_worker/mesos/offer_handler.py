@@ -497,12 +497,10 @@ class OfferHandler:
     def _launch_on(self, agent_id: str, specs: Sequence[ExecutionSpec]) -> None:
         """Use all offers of the agent at once. What does not arrive is found by reconciliation."""
         offers = self._pool.take(agent_id)
-        executor = messages.build_executor_info(
-            self._config.executor, self._master.framework_id if self._master else ""
-        )
         purse = messages.Purse(offers)
-        if not any(self._config.executor.id in offer.executor_ids for offer in offers):
-            purse.spare(self._config.executor.resources)
+        running = {executor_id for offer in offers for executor_id in offer.executor_ids}
+        framework_id = self._master.framework_id if self._master else ""
+        executor = purse.executor(self._config.executor, framework_id, running)
         tasks = [
             messages.build_task_info(
                 spec, agent_id, executor, purse.take(Resources(spec.cpus, spec.mem, spec.disk_in + spec.disk_out))
