@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from scale_core import history
 from scale_core.db.session import Sessions, transaction
 from scale_core.domain.execution import ExecutionSpec
 from scale_core.domain.job import Resources
@@ -261,6 +262,7 @@ class OfferHandler:
             keys = list(self._updates)[:UPDATES_A_BATCH]
             updates = [self._updates[key].decode() for key in keys]
             applied = self._apply(updates)
+            history.note_each("written", updates, "task_id", "state")
             for key in keys:
                 del self._updates[key]
             self._try("acknowledge", self._driver.acknowledge, updates)
@@ -386,6 +388,7 @@ class OfferHandler:
         except SQLAlchemyError:
             self._is_dirty = True
             raise
+        history.note_each("committed", started.specs, "job_exe_id", "job_id", "task_id")
         self._announce(started.broken)
         self._launch(started.specs)
         self._wants_revive = self._wants_revive or (self._has_work and self._is_suppressed)
@@ -455,6 +458,7 @@ class OfferHandler:
         if not self._try("launch", self._driver.launch, [offer.id for offer in offers], tasks):
             self._reconciler.suspect([(spec.task_id, agent_id) for spec in specs], self._clock())
         else:
+            history.note_each("launched", specs, "job_exe_id", "job_id", "task_id")
             logger.debug("launched %d executions on %s", len(specs), offers[0].hostname)
 
     # what goes back
