@@ -83,7 +83,7 @@ class Ends:
     queued: Collection[int] = ()  # executions with a row in the queue
     products: Sequence[Product] = ()
     present: Collection[tuple[int, str]] = ()  # (workspace id, path)
-    sources: Mapping[str, int] = field(default_factory=dict)  # each dropped file -> how often it is catalogued
+    once: Mapping[str, int] = field(default_factory=dict)  # what is to be there once -> how often it is
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def _subject(event: Event) -> str:
 
 
 def _lost(ends: Ends) -> Iterator[Violation]:
-    """Each job that a client was told of is there and COMPLETED; each file is a source once."""
+    """Each job that a client was told of is there and COMPLETED; what is to be there once is there once."""
     known = {job.id: job.status for job in ends.jobs}
     for job_id in sorted(ends.promised):
         status = known.get(job_id)
@@ -217,10 +217,10 @@ def _lost(ends: Ends) -> Iterator[Violation]:
     for job in ends.jobs:
         if job.status in FINAL - {"COMPLETED"}:
             yield Violation("lost", f"job {job.id}", f"ended {job.status}")
-    for name, count in ends.sources.items():
+    for name, count in ends.once.items():
         if count != 1:
             rule = "products" if count else "lost"
-            yield Violation(rule, name, f"is catalogued {count} times")
+            yield Violation(rule, name, f"is there {count} times")
 
 
 def _stuck(ends: Ends) -> Iterator[Violation]:

@@ -49,7 +49,7 @@ ENDS = Ends(
     ],
     products=[Product(1, 2, 5, PATH)],
     present={(5, PATH)},
-    sources={"a.dat": 1},
+    once={"a.dat": 1},
 )
 
 
@@ -103,8 +103,8 @@ def test_an_execution_that_fails_can_be_followed_by_another_of_its_job() -> None
     [
         pytest.param({"promised": {1, 2}}, "lost", id="a job is not there"),
         pytest.param({"jobs": [JobEnd(1, "FAILED")], "products": []}, "lost", id="a job failed"),
-        pytest.param({"sources": {"a.dat": 0}}, "lost", id="a file was not ingested"),
-        pytest.param({"sources": {"a.dat": 2}}, "products", id="a file was ingested twice"),
+        pytest.param({"once": {"a.dat": 0}}, "lost", id="a file was not ingested"),
+        pytest.param({"once": {"a.dat": 2}}, "products", id="a file was ingested twice"),
         pytest.param({"jobs": [JobEnd(1, "RUNNING")]}, "stuck", id="a job is open"),
         pytest.param({"queued": {2}}, "stuck", id="a queue row is left"),
         pytest.param({"products": []}, "products", id="no product"),
