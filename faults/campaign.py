@@ -157,12 +157,17 @@ def _news(result: Result, found: list[Violation]) -> list[Violation]:
 
 def _settle(system: System, load: Load, kind: str, result: Result, patience_s: float) -> None:
     """The end of all work, and then what the database and the workspaces say."""
-    deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline and (open_jobs(system) or missing_files(system, load.files)):
-        time.sleep(LOOK_S)
+    until_quiet(system, load, patience_s)
     ends = ends_of(system, load)
     result.jobs, result.executions, result.files = len(ends.jobs), len(ends.executions), len(load.files)
     result.violations += [(kind, each) for each in _news(result, history.check(system.events(), ends))]
+
+
+def until_quiet(system: System, load: Load, patience_s: float) -> None:
+    """Wait until all work has ended, or for so long."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline and (open_jobs(system) or missing_files(system, load.files)):
+        time.sleep(LOOK_S)
 
 
 def ends_of(system: System, load: Load) -> Ends:

@@ -60,7 +60,8 @@ def wait_for(what: str, look: Callable[[], Found], patience_s: float) -> Found:
 class System:
     """Use as a context: started and ready inside, stopped and removed after it."""
 
-    def __init__(self) -> None:
+    def __init__(self, **environment: str) -> None:
+        self._environment = environment
         self.home = Path(tempfile.mkdtemp(prefix="scale-faults-"))
         self.history = self.home / "history"
         self.notes = self.history / "campaign-0.jsonl"
@@ -95,6 +96,7 @@ class System:
             "SCALE_HISTORY_DIR": str(self.history),
             "SCALE_API_WORKERS": "1",
             "SCALE_DEVCLUSTER_CPUS": "8",
+            **self._environment,
         }
         with (self.home / "server.out").open("wb") as output:
             self._process = subprocess.Popen(
