@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from scale_core import logs
+from scale_core import history, logs
 from scale_core.db.session import Sessions, make_engine, make_sessions, transaction
 from scale_core.errors import ScaleError
 from scale_core.services import scheduling
@@ -131,6 +131,7 @@ def main() -> int:
         print(f"scheduler: {error}", file=sys.stderr)
         return 2
     logs.configure("scheduler", settings.log_level)
+    history.configure("scheduler", settings.history_dir)
     stopping = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -149,6 +150,7 @@ def main() -> int:
     try:
         while leadership.wait(stopping):
             logger.info("leading")
+            history.note("leading")
             lead(settings, make_sessions(engine), leadership, stopping)
     finally:
         leadership.resign()

@@ -139,6 +139,8 @@ def executor_config(settings: Settings) -> ExecutorConfig:
     }
     if settings.mounts:
         environment["SCALE_MOUNTS"] = ";".join(f"{remote}={local}" for remote, local in settings.mounts.items())
+    if settings.history_dir:
+        environment["SCALE_HISTORY_DIR"] = settings.history_dir
     resources = Resources(settings.executor_cpus, settings.executor_mem)
     return ExecutorConfig(settings.executor_command, resources, environment)
 

@@ -12,15 +12,16 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from scale_core import history
 from scale_core.db.session import Sessions, transaction
 from scale_core.domain.execution import ExecutionSpec
 from scale_core.domain.job import Resources
@@ -311,6 +312,9 @@ class OfferHandler:
             return
         updates = [self._updates[key].decode() for key in keys]
         applied = self._apply(updates)
+        history.note_each("written", updates, "task_id", "state")
+        if applied.completed:
+            history.note("finished", job_exe_ids=applied.completed)
         for key in keys:
             del self._updates[key]
         self._figures.add("updates", len(updates))
@@ -334,8 +338,7 @@ class OfferHandler:
         """One update that PostgreSQL will not take must not hold up the others, nor itself come again for ever."""
         if len(updates) > 1:
             parts = [self._apply([update]) for update in updates]
-            ended = tuple(job_exe_id for part in parts for job_exe_id in part.ended)
-            return Applied(ended, tuple(task_id for part in parts for task_id in part.kill))
+            return Applied(*(tuple(chain.from_iterable(fields)) for fields in zip(*map(astuple, parts), strict=True)))
         bare = replace(
             updates[0], directory=None, outcome=None, outcome_file=None, message="its report could not be stored"
         )
@@ -440,6 +443,7 @@ class OfferHandler:
         except SQLAlchemyError:
             self._is_dirty = True
             raise
+        history.note_each("committed", started.specs, "job_exe_id", "job_id", "task_id")
         self._announce(started.broken)
         self._figures.add("launches", len(started.specs))
         self._launch(started.specs)
@@ -510,6 +514,7 @@ class OfferHandler:
         if not self._try("launch", self._driver.launch, [offer.id for offer in offers], tasks):
             self._reconciler.suspect([(spec.task_id, agent_id) for spec in specs], self._clock())
         else:
+            history.note_each("launched", specs, "job_exe_id", "job_id", "task_id")
             logger.debug("launched %d executions on %s", len(specs), offers[0].hostname)
 
     # what goes back

@@ -272,7 +272,7 @@ class TestUpdates:
         phases = {"pre": {"started": at, "completed": at, "exit_code": 0}, "post": {"completed": "no time"}, "job": 7}
         outcome = {"succeeded": True, "message": "nul \0", "stdout": "out", "used": {"cpu_s": 1.5}, **phases}
         done = TaskUpdate(execution.task_id or "", TaskState.FINISHED, directory="/sandbox", outcome=outcome)
-        assert self.apply(session, done, done, after=5) == task_status.Applied()
+        assert self.apply(session, done, done, after=5) == task_status.Applied(completed=(execution.id,))
         assert (execution.status, execution.job.status) == (ExecutionStatus.COMPLETED, JobStatus.COMPLETED)
         assert (execution.directory, execution.outcome, execution.message) == ("/sandbox", None, "nul \ufffd")
         assert (execution.pre_exit_code, execution.post_completed) == (0, None)
