@@ -50,6 +50,7 @@ class Settings:
     reserve_after_s: float = 60.0
     reconcile_s: float = 60.0
     log_level: str = "INFO"
+    history_dir: str = ""
     gunicorn_workers: int = 2
     worker_concurrency: int = 2
 
@@ -91,6 +92,7 @@ class Settings:
             reserve_after_s=_number(env, "SCALE_RESERVE_AFTER_S", cls.reserve_after_s, float),
             reconcile_s=_number(env, "SCALE_RECONCILE_S", cls.reconcile_s, float),
             log_level=(env.get("SCALE_LOG_LEVEL") or cls.log_level).upper(),
+            history_dir=env.get("SCALE_HISTORY_DIR", ""),
             gunicorn_workers=_number(env, "SCALE_API_WORKERS", cls.gunicorn_workers, int),
             worker_concurrency=_number(env, "SCALE_WORKER_CONCURRENCY", cls.worker_concurrency, int),
         )

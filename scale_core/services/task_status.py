@@ -33,11 +33,12 @@ CANCEL_WINDOW = timedelta(days=1)
 @dataclass(frozen=True)
 class Applied:
     """`ended`: executions that now wait to be finished (services.execution). `kill`: tasks that run although nobody
-    wants them any more.
+    wants them any more. `completed`: executions that only succeeded, and so are COMPLETED already.
     """
 
     ended: tuple[int, ...] = ()
     kill: tuple[str, ...] = ()
+    completed: tuple[int, ...] = ()
 
 
 def apply_updates(session: Session, updates: Sequence[TaskUpdate], now: datetime) -> Applied:
@@ -52,8 +53,10 @@ def apply_updates(session: Session, updates: Sequence[TaskUpdate], now: datetime
     _log_ignored(updates, known)
     ran = {update.task_id: update.directory for update in updates if update.state is TaskState.RUNNING}
     _note_running(session, {task_id: known[task_id] for task_id in ran if task_id in known}, ran, ends, now)
-    ended = _note_ended(session, [(known[task_id], update) for task_id, update in ends.items()], ran, now)
-    return Applied(ended, tuple(_unwanted(updates, known)))
+    rows = sorted(((known[task_id], said) for task_id, said in ends.items()), key=lambda end: end[0].id)
+    completed = _complete_plain(session, [end for end in rows if _is_plain(*end)], ran, now)
+    ended = _note_ended(session, [end for end in rows if end[0].id not in completed], ran, now)
+    return Applied(ended, tuple(_unwanted(updates, known)), tuple(sorted(completed)))
 
 
 def store_outcome(session: Session, job_exe_id: int, outcome: Mapping[str, Any]) -> None:
@@ -131,16 +134,6 @@ def _note_running(
         )
 
 
-def _note_ended(
-    session: Session, ends: Sequence[tuple[Any, TaskUpdate]], ran: Mapping[str, str | None], now: datetime
-) -> tuple[int, ...]:
-    """The executions that wait to be finished; those that only succeeded are finished here and now."""
-    ends = sorted(ends, key=lambda end: end[0].id)
-    plain = [end for end in ends if _is_plain(*end)]
-    others = [end for end in ends if not _is_plain(*end)]
-    return tuple(sorted([*_note_others(session, others, ran, now), *_complete_plain(session, plain, ran, now)]))
-
-
 def _is_plain(row: Any, update: TaskUpdate) -> bool:
     """Nothing is to be catalogued, and no recipe waits: then there is nothing that another process should do."""
     is_running = row.status == ExecutionStatus.RUNNING
@@ -149,10 +142,10 @@ def _is_plain(row: Any, update: TaskUpdate) -> bool:
 
 def _complete_plain(
     session: Session, ends: Sequence[tuple[Any, TaskUpdate]], ran: Mapping[str, str | None], now: datetime
-) -> tuple[int, ...]:
+) -> set[int]:
     """Complete executions and jobs; a job in no status for that is left to `finish`, which tells why."""
     if not ends:
-        return ()
+        return set()
     statuses = completion.lock_jobs(session, [row.job_id for row, _ in ends])
     running = [end for end in ends if statuses.get(end[0].job_id) is JobStatus.RUNNING]
     completed = [
@@ -169,11 +162,10 @@ def _complete_plain(
     ]
     completion.complete(session, completed, statuses, now)
     _keep_logs(session, [(end.id, dict(end.outcome)) for end in completed])
-    others = [end for end in ends if statuses.get(end[0].job_id) is not JobStatus.RUNNING]
-    return _note_others(session, others, ran, now)
+    return {end.id for end in completed}
 
 
-def _note_others(
+def _note_ended(
     session: Session, ends: Sequence[tuple[Any, TaskUpdate]], ran: Mapping[str, str | None], now: datetime
 ) -> tuple[int, ...]:
     if not ends:

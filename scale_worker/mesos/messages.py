@@ -9,6 +9,7 @@ import json
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -94,7 +95,9 @@ class AgentsListed:
 
 @dataclass(frozen=True)
 class QueueChanged:
-    """Something was put on the queue."""
+    """Something was put on the queue, nothing of it before `since` (priority, time of queuing); None: who knows."""
+
+    since: tuple[int, datetime] | None = None
 
 
 Event = (
@@ -136,6 +139,8 @@ def executor_config(settings: Settings) -> ExecutorConfig:
     }
     if settings.mounts:
         environment["SCALE_MOUNTS"] = ";".join(f"{remote}={local}" for remote, local in settings.mounts.items())
+    if settings.history_dir:
+        environment["SCALE_HISTORY_DIR"] = settings.history_dir
     resources = Resources(settings.executor_cpus, settings.executor_mem)
     return ExecutorConfig(settings.executor_command, resources, environment)
 
