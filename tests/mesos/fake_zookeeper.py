@@ -77,8 +77,10 @@ class FakeZooKeeper:
                 found = struct.pack(">i", len(names)) + b"".join(map(_buffer, names))
                 return OK, found + (STAT if kind == GET_CHILDREN_2 else b"")
             master = nodes.get(path.decode().rpartition("/")[2])
-        if master is None:
+        if master is None and b"json.info_" in path:
             return NO_NODE, b""
+        if master is None:
+            return OK, STAT
         return OK, (_buffer(json.dumps(_master_info(master)).encode()) if kind == GET_DATA else b"") + STAT
 
 
