@@ -407,3 +407,25 @@ def test_the_secret_may_be_in_a_file(tmp_path: Path) -> None:
     assert "geheim" not in repr(settings)
     with pytest.raises(ConfigurationError, match="SCALE_MESOS_SECRET_FILE"):
         Settings.from_environ({"SCALE_MESOS_SECRET_FILE": str(tmp_path / "none")})
+
+
+def test_a_master_that_asks_who_we_are(tmp_path: Path) -> None:
+    (tmp_path / "credentials").write_text("scale ge heim\n")
+    options = (4, 4096, 10000, "node-1", f"--credentials={tmp_path / 'credentials'}")
+    with devcluster(tmp_path / "cluster", *options) as cluster:
+        with Client(cluster.master, principal="scale", secret="wrong") as stranger:
+            assert "401" in stranger.next(messages.FrameworkError).message
+        with Client(cluster.master, principal="scale", secret="ge heim") as client:
+            client.next(messages.Subscribed)
+            client.driver.reconcile([("ghost", "")])
+            assert client.next(messages.UpdateReceived).update.task_id == "ghost"
+
+
+def test_task_groups_are_refused_by_the_devcluster(cluster: Cluster) -> None:
+    with Client(cluster.master) as client:
+        client.next(messages.Subscribed)
+        (offer,) = client.next(messages.OffersReceived).offers
+        group = {"executor": {}, "task_group": {"tasks": [{**TASK, "agent_id": {"value": offer.agent_id}}]}}
+        client.driver.acceptOffers([{"value": offer.id}], [{"type": "LAUNCH_GROUP", "launch_group": group}])
+        update = client.next(messages.UpdateReceived).update
+        assert (update.state, update.reason) == (TaskState.ERROR, "REASON_TASK_GROUP_INVALID")
