@@ -56,6 +56,7 @@ def create(session: Session, job_types: Sequence[JobType], event_id: int, now: d
             "max_tries": job_type.max_tries,
             "cpus_required": job_type.cpus_required,
             "mem_required": job_type.mem_required,
+            "gpus_required": job_type.gpus_required,
             "created": now,
             "last_status_change": now,
         }

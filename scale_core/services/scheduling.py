@@ -64,6 +64,7 @@ def claim(
             "hopeless_cpus": [needs.cpus for _, needs in hopeless],
             "hopeless_mem": [needs.mem for _, needs in hopeless],
             "hopeless_disk": [needs.disk for _, needs in hopeless],
+            "hopeless_gpus": [needs.gpus for _, needs in hopeless],
         },
     )
     return [_entry(row) for row in rows]
@@ -186,6 +187,7 @@ def _bounds(largest_free: Resources, blocked_types: Sequence[int]) -> dict[str, 
         "max_cpus": largest_free.cpus,
         "max_mem": largest_free.mem,
         "max_disk": largest_free.disk,
+        "max_gpus": largest_free.gpus,
         "blocked_types": list(blocked_types),
     }
 
@@ -197,6 +199,6 @@ def _entry(row: Any) -> QueueEntry:
         job_type_id=row.job_type_id,
         priority=row.priority,
         queued=row.queued,
-        needs=Resources(row.cpus_required, row.mem_required, row.disk_total_required),
+        needs=Resources(row.cpus_required, row.mem_required, row.disk_total_required, row.gpus_required),
         node_required_id=row.node_required_id,
     )

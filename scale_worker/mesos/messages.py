@@ -164,7 +164,7 @@ def parse_offer(raw: Message) -> Offer:
         agent_id=raw["agent_id"]["value"],
         hostname=raw.get("hostname") or address.get("hostname") or address.get("ip") or raw["agent_id"]["value"],
         port=int(address.get("port") or 5051),
-        resources=Resources(*(_total(entries, name) for name in ("cpus", "mem", "disk"))),
+        resources=Resources(*(_total(entries, name) for name in ("cpus", "mem", "disk", "gpus"))),
         executor_ids=frozenset(item["value"] for item in raw.get("executor_ids") or ()),
         attributes={item["name"]: _attribute(item) for item in raw.get("attributes") or ()},
         entries=entries,
@@ -248,7 +248,7 @@ class Purse:
 
     def take(self, needs: Resources) -> list[Message]:
         """Pieces that amount to `needs`, or as much as there is; never none at all, which Mesos refuses."""
-        wanted = {"cpus": max(needs.cpus, 0.001), "mem": needs.mem, "disk": needs.disk}
+        wanted = {"cpus": max(needs.cpus, 0.001), "mem": needs.mem, "disk": needs.disk, "gpus": needs.gpus}
         return [piece for name, amount in wanted.items() for piece in self._cut(name, amount)]
 
     def spare(self, needs: Resources) -> None:
@@ -282,7 +282,7 @@ def _total(entries: Iterable[Message], name: str) -> float:
 
 
 def _resources(raw: Message) -> Resources:
-    return Resources(*(float(raw.get(name) or 0.0) for name in ("cpus", "mem", "disk")))
+    return Resources(*(float(raw.get(name) or 0.0) for name in ("cpus", "mem", "disk", "gpus")))
 
 
 def _attribute(raw: Message) -> str:

@@ -23,7 +23,6 @@ from sqlalchemy.orm import Session
 
 from scale_core.db.session import Sessions, transaction
 from scale_core.domain.execution import ExecutionSpec
-from scale_core.domain.job import Resources
 from scale_core.domain.scheduling import Launch, Matcher, Matching, NodeState, Offer
 from scale_core.domain.task import TaskUpdate
 from scale_core.services import node, scheduling, task_status
@@ -472,9 +471,7 @@ class OfferHandler:
         if not any(self._config.executor.id in offer.executor_ids for offer in offers):
             purse.spare(self._config.executor.resources)
         tasks = [
-            messages.build_task_info(
-                spec, agent_id, executor, purse.take(Resources(spec.cpus, spec.mem, spec.disk_in + spec.disk_out))
-            )
+            messages.build_task_info(spec, agent_id, executor, purse.take(self._launches[spec.job_exe_id].entry.needs))
             for spec in specs
         ]
         if not self._try("launch", self._driver.launch, [offer.id for offer in offers], tasks):

@@ -78,7 +78,7 @@ class Bench:
             HandlerConfig(EXECUTOR, "here", offer_hold_s=5),
             self.ended.extend,
             lambda: NOW + timedelta(seconds=self.seconds - 1000),
-            lambda: self.seconds,
+            clock=lambda: self.seconds,
         )
         self.put(messages.Subscribed("F", "master", 5050))
         self.calls = self.driver.calls

@@ -13,7 +13,7 @@ WITH wanted AS (
         queued = :now, started = NULL, ended = NULL, error_id = NULL, num_exes = num_exes + 1,
         last_status_change = :now, last_modified = clock_timestamp()
     FROM wanted WHERE job.id = wanted.job_id AND job.status = ANY(:origins)
-    RETURNING job.id, job.job_type_id, job.timeout, job.priority, job.cpus_required, job.mem_required,
+    RETURNING job.id, job.job_type_id, job.timeout, job.priority, job.cpus_required, job.mem_required, job.gpus_required,
         COALESCE(job.disk_in_required, 0) AS disk_in, COALESCE(job.disk_out_required, 0) AS disk_out
 ), started AS (
     INSERT INTO job_exe (job_id, status, timeout, queued, created, last_modified)
@@ -22,10 +22,10 @@ WITH wanted AS (
 ), waiting AS (
 INSERT INTO queue (
     job_exe_id, job_id, job_type_id, priority, cpus_required, mem_required,
-    disk_in_required, disk_out_required, disk_total_required, queued
+    disk_in_required, disk_out_required, disk_total_required, gpus_required, queued
 )
 SELECT started.id, moved.id, moved.job_type_id, moved.priority, moved.cpus_required, moved.mem_required,
-    moved.disk_in, moved.disk_out, moved.disk_in + moved.disk_out, :now
+    moved.disk_in, moved.disk_out, moved.disk_in + moved.disk_out, moved.gpus_required, :now
 FROM started
 JOIN moved ON moved.id = started.job_id
 JOIN job_type ON job_type.id = moved.job_type_id AND NOT (job_type.is_system AND job_type.is_long_running)
