@@ -22,6 +22,7 @@ def upgrade() -> None:
     op.add_column('job_exe', sa.Column('gpus_scheduled', sa.Float(), nullable=True))
     _check_resources(f'{RESOURCES} AND gpus_required >= 0')
     op.add_column('queue', sa.Column('not_before', postgresql.TIMESTAMP(timezone=True), nullable=True))
+    op.add_column('job', sa.Column('retry_decision', sa.Text(), nullable=True))
     op.add_column('scheduler', sa.Column('epoch', sa.BigInteger(), server_default=sa.text('0'), nullable=False))
     for column in ('usage', 'health'):
         document = postgresql.JSONB(none_as_null=True)
@@ -32,6 +33,7 @@ def downgrade() -> None:
     for column in ('health', 'usage'):
         op.drop_column('node', column)
     op.drop_column('scheduler', 'epoch')
+    op.drop_column('job', 'retry_decision')
     op.drop_column('queue', 'not_before')
     _check_resources(RESOURCES)
     op.drop_column('job_exe', 'gpus_scheduled')

@@ -153,6 +153,7 @@ class Job(Stamped, Base):
     max_tries: Mapped[int]
     num_exes: Mapped[int] = mapped_column(server_default=text("0"))
     num_lost: Mapped[int] = mapped_column(server_default=text("0"))
+    retry_decision: Mapped[str | None] = mapped_column(Text)  # who wanted the newest further attempt, and why
     cpus_required: Mapped[float]
     mem_required: Mapped[float]
     gpus_required: Mapped[float] = mapped_column(server_default=text("0.0"))

@@ -13,6 +13,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from scale_core.db.file import ScaleFile
 from scale_core.db.job import Error, Job, JobExecution, JobType
+from scale_core.db.queue import Queue
 from scale_core.db.recipe import Recipe, RecipeJob, RecipeType, RecipeTypeRevision
 from scale_core.db.trigger import TriggerEvent
 from scale_core.domain.job import ErrorCategory, JobStatus
@@ -120,7 +121,19 @@ def get_job(session: Session, job_id: int) -> With:
         input_files=_existing(files, input_file_ids(job.data)),
         products=products,
         recipes=[job.recipe_job.recipe] if job.recipe_job else [],
+        retry=_retry(session, job),
     )
+
+
+def _retry(session: Session, job: Job) -> dict[str, Any]:
+    is_queued = job.status is JobStatus.QUEUED
+    not_before = session.scalar(select(Queue.not_before).where(Queue.job_id == job.id)) if is_queued else None
+    return {
+        "attempt": job.num_exes - job.num_lost,
+        "max_tries": job.max_tries,
+        "next": not_before,
+        "decision": job.retry_decision,
+    }
 
 
 def job_options() -> list[Any]:

@@ -4,7 +4,7 @@ SELECT job_exe_id, job_id, job_type_id, priority, queued, node_required_id, cpus
        gpus_required
 FROM queue
 WHERE cpus_required <= :max_cpus + 0.001 AND mem_required <= :max_mem + 0.001 AND disk_total_required <= :max_disk + 0.001
-  AND gpus_required <= :max_gpus + 0.001
+  AND gpus_required <= :max_gpus + 0.001 AND (not_before IS NULL OR not_before <= now())
   AND job_type_id <> ALL (CAST(:blocked_types AS bigint[]))
   AND (node_required_id IS NOT NULL OR NOT EXISTS (
       SELECT 1 FROM unnest(CAST(:hopeless_types AS bigint[]), CAST(:hopeless_cpus AS float8[]),
@@ -35,7 +35,7 @@ FROM (
     ORDER BY priority, queued, job_exe_id
     LIMIT 2000
 ) AS head
-WHERE queued <= :before
+WHERE queued <= :before AND (not_before IS NULL OR not_before <= now())
   AND (cpus_required > :max_cpus + 0.001 OR mem_required > :max_mem + 0.001 OR disk_total_required > :max_disk + 0.001
        OR gpus_required > :max_gpus + 0.001)
 ORDER BY priority, queued, job_exe_id
