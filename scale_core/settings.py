@@ -49,6 +49,8 @@ class Settings:
     offer_hold_s: float = 5.0
     reserve_after_s: float = 60.0
     reconcile_s: float = 60.0
+    retry_base_s: float = 5.0
+    retry_cap_s: float = 300.0
     log_level: str = "INFO"
     history_dir: str = ""
     gunicorn_workers: int = 2
@@ -90,6 +92,8 @@ class Settings:
             sweep_s=_number(env, "SCALE_SWEEP_S", cls.sweep_s, float),
             offer_hold_s=_number(env, "SCALE_OFFER_HOLD_S", cls.offer_hold_s, float),
             reserve_after_s=_number(env, "SCALE_RESERVE_AFTER_S", cls.reserve_after_s, float),
+            retry_base_s=_number(env, "SCALE_RETRY_BASE_S", cls.retry_base_s, float),
+            retry_cap_s=_number(env, "SCALE_RETRY_CAP_S", cls.retry_cap_s, float),
             reconcile_s=_number(env, "SCALE_RECONCILE_S", cls.reconcile_s, float),
             log_level=(env.get("SCALE_LOG_LEVEL") or cls.log_level).upper(),
             history_dir=env.get("SCALE_HISTORY_DIR", ""),

@@ -90,6 +90,7 @@ class ExecutionSpec:
     mem: float = 64.0  # MiB
     disk_in: float = 0.0  # MiB
     disk_out: float = 0.0  # MiB
+    gpus: float = 0.0
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Output, ...] = ()
     workspaces: tuple[WorkspaceAccess, ...] = ()
