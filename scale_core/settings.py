@@ -42,6 +42,7 @@ class Settings:
     docker_pull_timeout_s: float = 1800.0
     docker_force_pull: bool = False
     docker_read_only: bool = True
+    docker_paths: Mapping[str, str] = field(default_factory=dict)
     job_pids: int = 4096
     job_log_mib: float = 1024.0
     executor_idle_s: float = 600.0
@@ -89,6 +90,7 @@ class Settings:
             docker_pull_timeout_s=_number(env, "SCALE_DOCKER_PULL_TIMEOUT_S", cls.docker_pull_timeout_s, float),
             docker_force_pull=_switch(env, "SCALE_DOCKER_FORCE_PULL"),
             docker_read_only=_switch(env, "SCALE_DOCKER_READ_ONLY", default="1"),
+            docker_paths=parse_paths(env.get("SCALE_DOCKER_PATHS", "")),
             job_pids=_number(env, "SCALE_JOB_PIDS", cls.job_pids, int),
             job_log_mib=_number(env, "SCALE_JOB_LOG_MIB", cls.job_log_mib, float),
             executor_idle_s=_number(env, "SCALE_EXECUTOR_IDLE_S", cls.executor_idle_s, float),
@@ -129,6 +131,18 @@ def parse_mounts(text: str) -> dict[str, str]:
             raise ConfigurationError(f"SCALE_MOUNTS: {pair!r} is not of the form host:/remote/path=/local/path")
         mounts[remote.rstrip("/")] = local.rstrip("/") or "/"
     return mounts
+
+
+def parse_paths(text: str) -> dict[str, str]:
+    """SCALE_DOCKER_PATHS: ``/path/here=/path/there`` pairs separated by semicolons: for an executor in a container,
+    where the machine of the Docker Engine has what the executor sees."""
+    paths = {}
+    for pair in filter(None, (part.strip() for part in text.split(";"))):
+        here, separator, there = pair.partition("=")
+        if not separator or not here.startswith("/") or not there.startswith("/"):
+            raise ConfigurationError(f"SCALE_DOCKER_PATHS: {pair!r} is not of the form /path/here=/path/there")
+        paths[here.rstrip("/")] = there.rstrip("/")
+    return paths
 
 
 def _number(env: Mapping[str, str], name: str, default: Number, kind: type[Number]) -> Number:

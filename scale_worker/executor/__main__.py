@@ -49,6 +49,7 @@ def run(settings: Settings) -> int:
     guard = orphans.Guard(labels[orphans.OWNER_LABEL], history.path())
     engine = Engine(settings)
     log.info("killed %s stale process groups", orphans.kill_stale_processes(sandbox))
+    orphans.remove_stale_files(sandbox)
     cgroups.remove_stale()
     node = Node(settings, engine, labels, guard.started, guard.ended)
     ended = threading.Event()

@@ -8,7 +8,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -300,7 +300,12 @@ def create_config(api: Any, settings: Settings, job: ContainerJob) -> Any:
         pids_limit=settings.job_pids or None,
         init=True,
         privileged=job.privileged,
-        mounts=[Mount(bind.target, bind.source, type="bind", read_only=bind.read_only) for bind in job.binds],
+        mounts=[
+            Mount(
+                bind.target, path_of_engine(bind.source, settings.docker_paths), type="bind", read_only=bind.read_only
+            )
+            for bind in job.binds
+        ],
         **safe,
     )
     return api.create_container_config(
@@ -312,6 +317,14 @@ def create_config(api: Any, settings: Settings, job: ContainerJob) -> Any:
         user=user,
         host_config=host,
     )
+
+
+def path_of_engine(path: str, paths: Mapping[str, str]) -> str:
+    """A path of ours as the machine of the engine knows it: the longest prefix of SCALE_DOCKER_PATHS is replaced."""
+    for here in sorted(paths, key=len, reverse=True):
+        if path == here or path.startswith(f"{here}/"):
+            return f"{paths[here]}{path[len(here) :]}" or "/"
+    return path
 
 
 def _is_local(api: Any) -> bool:

@@ -142,6 +142,8 @@ def executor_config(settings: Settings) -> ExecutorConfig:
         "SCALE_JOB_LOG_MIB": f"{settings.job_log_mib:g}",
         "SCALE_EXECUTOR_IDLE_S": f"{settings.executor_idle_s:g}",
     }
+    if settings.docker_paths:
+        environment["SCALE_DOCKER_PATHS"] = ";".join(f"{here}={there}" for here, there in settings.docker_paths.items())
     if settings.mounts:
         environment["SCALE_MOUNTS"] = ";".join(f"{remote}={local}" for remote, local in settings.mounts.items())
     if settings.history_dir:

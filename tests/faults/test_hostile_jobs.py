@@ -125,3 +125,32 @@ def test_an_idle_executor_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert executor.process.returncode == 0
     finally:
         executor.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_full_disk(tmp_path: Path) -> None:
+    """Row 13: the execution says so, the executor lives on, and when there is room again jobs succeed."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(small)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    executor = Executor(small)
+    try:
+        outcome = run(executor, "head -c 9000000 /dev/zero > x || exit 3")
+        assert (outcome.succeeded, outcome.job.exit_code) == (False, 3)
+        assert "No space left" in outcome.stderr
+        (small / "filler").write_bytes(b"x" * (3 * 1024**2))
+        outcome = run(
+            executor,
+            "head -c 700000 /dev/zero > x; echo ARTIFACT:result:x",
+            task_id="stored",
+            outputs=(file_output(),),
+        )
+        assert (outcome.succeeded, outcome.error) == (False, "filesystem-io"), outcome
+        assert executor.bench.stored() == {}
+        (small / "filler").unlink()
+        assert executor.run(executor.bench.spec("'exit 0'", task_id="room"))[0] == "TASK_FINISHED"
+    finally:
+        executor.close()
+        subprocess.run(["umount", "-l", str(small)], check=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from scale_core import VERSION
+from scale_worker.executor import orphans
 from scale_worker.executor.usage import NodeUsage, Reports, Usage
 from scale_worker.executor.watch import cap_log
 from tests.worker.test_executor_process import Executor
@@ -55,3 +56,13 @@ def test_logs_are_cut_when_twice_too_long(tmp_path: Path, size: int, cut: bool) 
     content = log.read_bytes()
     assert content.endswith(b"more")
     assert (b"101 bytes are cut out here" in content) is cut
+
+
+def test_files_of_former_runs_go_and_logs_stay(tmp_path: Path) -> None:
+    for run in ("runs/1", "runs/2"):
+        for name in ("input", "output/deep"):
+            (tmp_path / run / "executions" / "7-x" / name).mkdir(parents=True)
+        (tmp_path / run / "executions" / "7-x" / "stdout").write_text("log")
+    orphans.remove_stale_files(tmp_path / "runs" / "2")
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not list(path.glob("*"))}
+    assert left == {"runs/1/executions/7-x/stdout", "runs/2/executions/7-x/stdout"}
