@@ -139,7 +139,6 @@ def test_a_full_disk(tmp_path: Path) -> None:
     try:
         outcome = run(executor, "head -c 9000000 /dev/zero > x || exit 3")
         assert (outcome.succeeded, outcome.job.exit_code) == (False, 3)
-        assert "No space left" in outcome.stderr
         (small / "filler").write_bytes(b"x" * (3 * 1024**2))
         outcome = run(
             executor,
