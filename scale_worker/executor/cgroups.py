@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path("/sys/fs/cgroup")
 _CONTROLLERS = ("memory", "pids", "cpuacct")
 _KILL_S = 5.0
+_LEFT_OVER = 2 * 1024**2  # bytes; emptying a group costs more than a short execution
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Lane:
         for group in self._groups.values():
             group.mkdir(parents=True, exist_ok=True)
             (group / "tasks").write_text(str(threading.get_native_id()))
+        self._limits = ("", 0)
         self._cpu_before = 0
         self._failures_before = 0
 
@@ -37,11 +39,14 @@ class Lane:
         """Set the limits (MiB; processes and threads) and begin to count anew."""
         limit = str(int(mem * 1024 * 1024)) if mem > 0 else "-1"
         memory = self._groups["memory"]
-        with suppress(OSError):  # what a former execution left in the page cache goes first
-            (memory / "memory.force_empty").write_text("0")
-        (memory / "memory.limit_in_bytes").write_text(limit)
+        if self._number("memory", "memory.usage_in_bytes") > _LEFT_OVER:
+            with suppress(OSError):  # what a former execution left in the page cache would count as this one's
+                (memory / "memory.force_empty").write_text("0")
+        if (limit, pids) != self._limits:
+            (memory / "memory.limit_in_bytes").write_text(limit)
+            (self._groups["pids"] / "pids.max").write_text(str(pids + 1))  # and this thread
+            self._limits = limit, pids
         (memory / "memory.max_usage_in_bytes").write_text("0")
-        (self._groups["pids"] / "pids.max").write_text(str(pids + 1))  # and this thread
         self._cpu_before = self._number("cpuacct", "cpuacct.usage")
         self._failures_before = self._kills()
 
