@@ -70,6 +70,12 @@ def claim(
     return [_entry(row) for row in rows]
 
 
+def reserving(session: Session, job_exe_ids: Iterable[int]) -> list[QueueEntry]:
+    """Lock the entries that nodes are kept free for; those that are gone, or held by somebody else, are left out."""
+    ids = sorted(job_exe_ids)
+    return [_entry(row) for row in session.execute(SQL["reserving"], {"ids": ids})] if ids else []
+
+
 def overdue(
     session: Session,
     largest_free: Resources,

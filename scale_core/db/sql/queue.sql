@@ -17,6 +17,14 @@ ORDER BY priority, queued, job_exe_id
 LIMIT :window
 FOR UPDATE SKIP LOCKED
 
+-- reserving -- entries that nodes are kept free for, if they still wait
+SELECT job_exe_id, job_id, job_type_id, priority, queued, node_required_id, cpus_required, mem_required, disk_total_required,
+       gpus_required
+FROM queue
+WHERE job_exe_id = ANY (CAST(:ids AS bigint[]))
+ORDER BY priority, queued, job_exe_id
+FOR UPDATE SKIP LOCKED
+
 -- head -- the first row at or behind a place in the queue's order. Whoever remembers it and looks from there on next time
 -- walks once over the entries that PostgreSQL keeps of deleted rows while an old snapshot is open, not in every round.
 SELECT priority, queued, job_exe_id FROM queue
