@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -127,6 +127,12 @@ def load_scheduler(session: Session) -> SchedulerState:
         session.execute(insert(Scheduler).values(id=1).on_conflict_do_nothing())
         return load_scheduler(session)
     return SchedulerState(row.is_paused, row.framework_id)
+
+
+def database_time(session: Session) -> datetime:
+    """PostgreSQL's clock. All offer handlers, on whatever machines, measure timeouts by this one."""
+    told: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return told
 
 
 def save_framework_id(session: Session, framework_id: str | None) -> None:

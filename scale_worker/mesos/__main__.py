@@ -22,7 +22,7 @@ from scale_core.db.session import Sessions, make_engine, make_sessions, transact
 from scale_core.errors import ScaleError
 from scale_core.services import scheduling
 from scale_core.settings import Settings
-from scale_core.timestamps import utcnow
+from scale_core.timestamps import Clock, utcnow
 from scale_worker.celery_app import make_app
 from scale_worker.mesos import messages
 from scale_worker.mesos.framework import Driver, Framework, framework_info
@@ -38,7 +38,7 @@ RETRY_S = 1.0
 
 def lead(settings: Settings, sessions: Sessions, leadership: Leadership, stopping: threading.Event) -> None:
     """Handle offers until told to stop or until another process leads."""
-    framework_id = _stored_framework_id(sessions, stopping)
+    framework_id, clock = _stored(sessions, stopping)
     inbox: SimpleQueue[Any] = SimpleQueue()
     resigned = threading.Event()
     driver = Driver(
@@ -66,7 +66,7 @@ def lead(settings: Settings, sessions: Sessions, leadership: Leadership, stoppin
         reserve_after_s=settings.reserve_after_s,
         reconcile_s=settings.reconcile_s,
     )
-    handler = OfferHandler(sessions, driver, inbox, config, notifier.tell, utcnow)
+    handler = OfferHandler(sessions, driver, inbox, config, notifier.tell, clock.now)
     for watcher in watchers:
         watcher.start()
     try:
@@ -96,15 +96,20 @@ def _run(handler: OfferHandler, leadership: Leadership, stopping: threading.Even
                 return
 
 
-def _stored_framework_id(sessions: Sessions, stopping: threading.Event) -> str | None:
+def _stored(sessions: Sessions, stopping: threading.Event) -> tuple[str | None, Clock]:
+    """The framework id, and PostgreSQL's time.
+
+    By that and not by this machine's clock: set forward an hour, it would end every job by its timeout.
+    """
     while not stopping.is_set():
         try:
             with transaction(sessions) as session:
-                return scheduling.load_scheduler(session).framework_id
+                framework_id = scheduling.load_scheduler(session).framework_id
+                return framework_id, Clock(scheduling.database_time(session))
         except SQLAlchemyError as error:
             logger.error("PostgreSQL: %s", str(error).splitlines()[0])
             stopping.wait(RETRY_S)
-    return None
+    return None, Clock(utcnow())
 
 
 def _start_driver(driver: Driver, stopping: threading.Event) -> None:
