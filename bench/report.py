@@ -106,14 +106,55 @@ class ApiResult:
         Console(width=max(150, Console().width)).print(table)
 
 
+@dataclass(frozen=True)
+class SchedulerResult:
+    """`rate` is executions (with decide_only: launches) per second; `in_queue` how long jobs of a trickle waited;
+    `rounds` what the offer handler says of itself; `cpu_ms` milliseconds of CPU per execution."""
+
+    jobs: int
+    agents: int
+    backlog: int
+    decide_only: bool
+    wall_s: float
+    rate: float
+    in_queue: Spread | None
+    rounds: Mapping[str, object]
+    memory_mib: float
+    cpu_ms: Mapping[str, float]
+    bench: str = "scheduler"
+    load: tuple[float, ...] = ()  # of the machine before: 1, 5 and 15 minutes
+    cores: int = os.cpu_count() or 1
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    def show(self) -> None:
+        what = "launches decided" if self.decide_only else "executions"
+        table = Table(title=f"{self.jobs} {what}, {self.backlog} waiting, {self.agents} agents, {self.cores} cores")
+        table.add_column("")
+        table.add_column("", justify="right")
+        table.add_row(f"{what}/s", f"{self.rate:.0f}", end_section=True)
+        if self.in_queue:
+            spread = f"{self.in_queue.p50:.0f}, {self.in_queue.p95:.0f}, {self.in_queue.max:.0f}"
+            table.add_row("in queue at half that rate: p50, p95, max, ms", spread)
+        for name, value in self.rounds.items():
+            table.add_row(name, str(value))
+        table.add_row("memory of the offer handler, MiB", f"{self.memory_mib:.0f}", end_section=True)
+        for name, used in sorted(self.cpu_ms.items(), key=lambda item: -item[1]):
+            table.add_row(f"CPU of {name}, ms each", f"{used:.3f}")
+        table.add_row("CPU in all, ms each", f"{sum(self.cpu_ms.values()):.3f}")
+        table.caption = f"load before: {' '.join(f'{value:.2f}' for value in self.load)}"
+        Console().print(table)
+
+
 def say(message: str) -> None:
     """Progress, beside the results."""
     print(message, file=sys.stderr, flush=True)
 
 
-def show(result: JobsResult | ApiResult) -> None:
+def show(result: JobsResult | ApiResult | SchedulerResult) -> None:
     """The table, and as the last line the JSON object."""
-    if isinstance(result, ApiResult):
+    if isinstance(result, ApiResult | SchedulerResult):
         result.show()
         print(result.to_json())
         return

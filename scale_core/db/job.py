@@ -126,6 +126,14 @@ class Job(Stamped, Base):
         Index("ix_job_last_status_change_id", "last_status_change", "id"),
         Index("ix_job_status_last_modified_id", "status", "last_modified", "id"),
         Index("ix_job_job_type_id_status_last_modified_id", "job_type_id", "status", "last_modified", "id"),
+        # every change of status writes to every index: those of rare columns hold only the rows that have a value
+        Index("ix_job_error_id", "error_id", postgresql_where=text("error_id IS NOT NULL")),
+        Index("ix_job_ended", "ended", postgresql_where=text("ended IS NOT NULL")),
+        Index(
+            "ix_job_root_superseded_job_id",
+            "root_superseded_job_id",
+            postgresql_where=text("root_superseded_job_id IS NOT NULL"),
+        ),
         CheckConstraint("status <> 'COMPLETED' OR ended IS NOT NULL", name="completed_has_ended"),
     )
 
@@ -133,7 +141,7 @@ class Job(Stamped, Base):
     job_type_id: Mapped[int] = mapped_column(ForeignKey("job_type.id"))
     job_type_rev_id: Mapped[int] = mapped_column(ForeignKey("job_type_revision.id"))
     event_id: Mapped[int] = mapped_column(ForeignKey("trigger_event.id"), index=True)
-    error_id: Mapped[int | None] = mapped_column(ForeignKey("error.id"), index=True)
+    error_id: Mapped[int | None] = mapped_column(ForeignKey("error.id"))
     status: Mapped[JobStatus] = mapped_column(enum_of(JobStatus, "status"))
     data: Mapped[Document] = mapped_column(server_default=text("'{}'"))
     results: Mapped[Document] = mapped_column(server_default=text("'{}'"))
@@ -148,13 +156,13 @@ class Job(Stamped, Base):
     disk_in_required: Mapped[float | None]
     disk_out_required: Mapped[float | None]
     is_superseded: Mapped[bool] = mapped_column(server_default=text("false"))
-    root_superseded_job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"), index=True)
+    root_superseded_job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"))
     superseded_job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"), unique=True)
     delete_superseded: Mapped[bool] = mapped_column(server_default=text("true"))
     superseded: Mapped[datetime | None]
     queued: Mapped[datetime | None]
     started: Mapped[datetime | None]
-    ended: Mapped[datetime | None] = mapped_column(index=True)
+    ended: Mapped[datetime | None]
     last_status_change: Mapped[datetime | None]
 
     job_type: Mapped[JobType] = relationship()
@@ -178,13 +186,15 @@ class JobExecution(Stamped, Base):
         Index("ix_job_exe_status_last_modified_id", "status", "last_modified", "id"),
         Index("ix_job_exe_running", "id", postgresql_where=text("status = 'RUNNING'")),
         Index("ix_job_exe_node_id_status", "node_id", "status"),
+        Index("ix_job_exe_error_id", "error_id", postgresql_where=text("error_id IS NOT NULL")),
+        Index("ix_job_exe_ended", "ended", postgresql_where=text("ended IS NOT NULL")),
         CheckConstraint("status IN ('QUEUED', 'RUNNING') OR ended IS NOT NULL", name="final_has_ended"),
     )
 
     id: Mapped[Id]
     job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)
     status: Mapped[ExecutionStatus] = mapped_column(enum_of(ExecutionStatus, "status"))
-    error_id: Mapped[int | None] = mapped_column(ForeignKey("error.id"), index=True)
+    error_id: Mapped[int | None] = mapped_column(ForeignKey("error.id"))
     message: Mapped[str] = mapped_column(Text, server_default="")  # one line for people: why it failed
     command_arguments: Mapped[str] = mapped_column(Text, server_default="")
     timeout: Mapped[int]
@@ -214,7 +224,7 @@ class JobExecution(Stamped, Base):
     results_manifest: Mapped[Document] = mapped_column(server_default=text("'{}'"))
     queued: Mapped[datetime]
     started: Mapped[datetime | None]
-    ended: Mapped[datetime | None] = mapped_column(index=True)
+    ended: Mapped[datetime | None]
 
     job: Mapped[Job] = relationship(back_populates="job_exes")
     node: Mapped[Node | None] = relationship("Node")

@@ -47,4 +47,5 @@ class Scheduler(Base):
     hostname: Mapped[str] = mapped_column(String(250), server_default="")
     heartbeat: Mapped[datetime | None]
     waiting: Mapped[Document] = mapped_column(server_default=text("'{}'"))  # job type id -> why its jobs wait
+    stats: Mapped[Document] = mapped_column(server_default=text("'{}'"))  # what the offer handler counts: figures.py
     last_error: Mapped[str | None] = mapped_column(Text)

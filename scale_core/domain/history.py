@@ -13,7 +13,7 @@ Events by kind, with their facts:
 | begun, ended | executor, around one execution | job_exe_id, job_id, task_id; ended: state |
 | stored | executor, after a file lies in its workspace | job_exe_id, workspace_id, file_path |
 | died | an executor's guardian, when nothing of its executor runs any more | - |
-| finished | worker, after the commit | job_exe_ids |
+| finished | worker or offer handler, after the commit | job_exe_ids |
 | seen | an observer of the database | job_id or job_exe_id, status |
 | doubled | a job that found another run of itself at work | job_id |
 """

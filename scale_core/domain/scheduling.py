@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from scale_core.domain.job import Resources
 
 NAMES = {"cpus": "cpus", "mem": "MiB of memory", "disk": "MiB of disk"}
+FORGIVEN = 0.001  # Mesos counts in thousandths
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,56 @@ class Matching:
     reservations: Mapping[int, int]  # node id -> job_exe id
 
 
-@dataclass
+@dataclass(slots=True)
 class _Place:
-    """A node in mid-decision: what is still free there."""
+    """A node in mid-decision: what is still free there, after our executor's own share where it does not run yet."""
 
     state: NodeState
-    free: Resources
+    room: Resources
     has_executor: bool
     reserved_for: int | None = None
+
+    def rank(self, name: str) -> tuple[float, bool, str, int]:
+        """Orders places from the fullest to the emptiest by one resource."""
+        return getattr(self.room, name), not self.has_executor, self.state.hostname, self.state.node_id
+
+
+class _Ranking:
+    """The places that take work, sorted by what is free of each resource; kept in order while they fill up.
+
+    Entries need not be alike for it to be fast: whatever one needs, the fullest place that holds it is found by
+    bisection. Places that were used are put into their new order only when somebody looks.
+    """
+
+    def __init__(self, places: Iterable[_Place]) -> None:
+        self._places = {place.state.node_id: place for place in places}
+        self._sorted = {name: sorted(place.rank(name) for place in self._places.values()) for name in NAMES}
+        self._moved: dict[int, list[tuple[float, bool, str, int]]] = {}
+
+    def moving(self, place: _Place) -> None:
+        """To be called before the place changes."""
+        if place.state.node_id not in self._moved and place.state.node_id in self._places:
+            self._moved[place.state.node_id] = [place.rank(name) for name in NAMES]
+
+    def largest(self) -> Resources:
+        self._settle()
+        return Resources(**{name: (ranks[-1][0] if ranks else 0.0) for name, ranks in self._sorted.items()})
+
+    def from_fullest(self, name: str, least: float) -> Iterator[_Place]:
+        """The places with at least so much of a resource, the fullest first."""
+        self._settle()
+        ranks = self._sorted[name]
+        for index in range(bisect_left(ranks, (least - FORGIVEN,)), len(ranks)):
+            yield self._places[ranks[index][3]]
+
+    def _settle(self) -> None:
+        for node_id, before in self._moved.items():
+            place = self._places[node_id]
+            for name, rank in zip(NAMES, before, strict=True):
+                ranks = self._sorted[name]
+                del ranks[bisect_left(ranks, rank)]
+                insort(ranks, place.rank(name))
+        self._moved.clear()
 
 
 class Matcher:
@@ -129,26 +173,22 @@ class Matcher:
         self._overhead = overhead or Resources()
         self._reserve_after = reserve_after
         self._wishes = dict(reservations or {})
-        self._places = _merge(offers, nodes, executor_id)
+        self._places = _merge(offers, nodes, executor_id, self._overhead)
         self._by_node = {place.state.node_id: place for place in self._places}
+        self._ranking = _Ranking(place for place in self._places if not place.state.refuses and place.room.mem > 0)
         self._headroom = {kind: limit.headroom() for kind, limit in limits.items()}
         self._limits = dict(limits)
         self._hopeless: dict[tuple[int, Resources, int | None], str] = {}
         self._last_place: dict[tuple[int, Resources, int | None], _Place] = {}
         self._launches: list[Launch] = []
         self._waiting: dict[int, str] = {}
-        self._total = sum((place.free for place in self._places), Resources())
+        self._total = {name: sum(getattr(place.room, name) for place in self._places) for name in NAMES}
         self._max_reserved = max(1, len(self._places) // 4)
 
     @property
     def largest_free(self) -> Resources:
         """The most cpus, memory and disk free at any one node that takes work: no entry above it can fit."""
-        rooms = [self._room(place) for place in self._places if not place.state.refuses]
-        return Resources(
-            max((room.cpus for room in rooms), default=0.0),
-            max((room.mem for room in rooms), default=0.0),
-            max((room.disk for room in rooms), default=0.0),
-        )
+        return self._ranking.largest()
 
     @property
     def blocked_types(self) -> list[int]:
@@ -195,9 +235,9 @@ class Matcher:
         return f"limit of {limit.max_scheduled} reached" if self._headroom[kind] == 0 else ""
 
     def _start(self, entry: QueueEntry, place: _Place) -> None:
-        if not place.has_executor:
-            place.free, place.has_executor = place.free - self._overhead, True
-        place.free = place.free - entry.needs
+        self._ranking.moving(place)
+        place.has_executor = True
+        place.room = place.room - entry.needs
         if place.reserved_for == entry.job_exe_id:
             place.reserved_for = None
         self._last_place[entry.shape] = place
@@ -211,13 +251,12 @@ class Matcher:
         last = self._last_place.get(entry.shape)
         if last is not None and self._takes(last, entry):
             return last  # taking from the best fit left it the best fit
-        candidates = [place for place in self._candidates(entry) if self._takes(place, entry)]
+        if entry.node_required_id is not None:
+            place = self._by_node.get(entry.node_required_id)
+            return place if place is not None and self._takes(place, entry) else None
         scarcest = self._scarcest(entry.needs)
-        return min(
-            candidates,
-            key=lambda place: (getattr(self._room(place), scarcest), not place.has_executor, place.state.hostname),
-            default=None,
-        )
+        places = self._ranking.from_fullest(scarcest, getattr(entry.needs, scarcest))
+        return next((place for place in places if self._takes(place, entry)), None)
 
     def _candidates(self, entry: QueueEntry) -> Sequence[_Place]:
         if entry.node_required_id is None:
@@ -229,15 +268,12 @@ class Matcher:
         return (
             not place.state.refuses
             and (place.reserved_for is None or place.reserved_for == entry.job_exe_id)
-            and self._room(place).holds(entry.needs)
+            and place.room.holds(entry.needs)
         )
-
-    def _room(self, place: _Place) -> Resources:
-        return place.free if place.has_executor else place.free - self._overhead
 
     def _scarcest(self, needs: Resources) -> str:
         def share(name: str) -> float:
-            return float(getattr(needs, name)) / max(getattr(self._total, name), 0.001)
+            return float(getattr(needs, name)) / max(self._total[name], 0.001)
 
         return max(NAMES, key=share)
 
@@ -257,7 +293,7 @@ class Matcher:
 
     def _shortage(self, place: _Place, entry: QueueEntry) -> tuple[bool, float]:
         """How far the node is from holding the entry; the node that was kept for it before comes first."""
-        room = self._room(place)
+        room = place.room
         missing = max(
             (getattr(entry.needs, name) - getattr(room, name)) / max(getattr(place.state.total, name), 0.001)
             for name in NAMES
@@ -275,7 +311,7 @@ class Matcher:
         if not places:
             return "every node is paused" if self._places else "no node is online"
         free = [place for place in places if place.reserved_for in (None, entry.job_exe_id)]
-        if not free or any(self._room(place).holds(entry.needs) for place in places if place not in free):
+        if not free or any(place.room.holds(entry.needs) for place in places if place not in free):
             return "nodes are kept free for jobs that have waited longer"
         return self._shortfall(entry, free)
 
@@ -284,14 +320,14 @@ class Matcher:
         lacking = [
             name
             for name in NAMES
-            if getattr(entry.needs, name) > max(getattr(self._room(place), name) for place in places) + 0.001
+            if getattr(entry.needs, name) > max(getattr(place.room, name) for place in places) + 0.001
         ]
         name = lacking[0] if lacking else scarcest
         biggest = max((place.state.total for place in places), key=lambda total: float(getattr(total, name)))
         need = getattr(entry.needs, name)
         if getattr(biggest, name) and need > getattr(biggest, name):
             return f"needs {need:g} {NAMES[name]}, the largest node has {getattr(biggest, name):g}"
-        best = max(0.0, max(float(getattr(self._room(place), name)) for place in places))
+        best = max(0.0, max(float(getattr(place.room, name)) for place in places))
         if lacking:
             return f"needs {need:g} {NAMES[name]}, best node has {best:g} free"
         needs = ", ".join(f"{getattr(entry.needs, each):g} {NAMES[each]}" for each in NAMES)
@@ -325,18 +361,20 @@ def match(
     return matcher.result()
 
 
-def _merge(offers: Iterable[Offer], nodes: Iterable[NodeState], executor_id: str) -> list[_Place]:
+def _merge(offers: Iterable[Offer], nodes: Iterable[NodeState], executor_id: str, overhead: Resources) -> list[_Place]:
     """One place for each node, with all that its agent offers; offers of agents that are no node yet are left out."""
-    places = {node.agent_id: _Place(node, Resources(), has_executor=False) for node in nodes}
+    offered: dict[str, tuple[Resources, bool]] = {}
     for offer in offers:
-        place = places.get(offer.agent_id)
-        if place is not None:
-            place.free = place.free + offer.resources
-            place.has_executor = place.has_executor or executor_id in offer.executor_ids
-    for place in places.values():
-        if not place.state.total.holds(place.free):
-            place.state = replace(place.state, total=_larger(place.state.total, place.free))
-    return [places[agent_id] for agent_id in sorted(places)]
+        free, has_executor = offered.get(offer.agent_id, (Resources(), False))
+        has_executor = has_executor or executor_id in offer.executor_ids
+        offered[offer.agent_id] = (free + offer.resources, has_executor)
+    places = []
+    for state in sorted(nodes, key=lambda state: state.agent_id):
+        free, has_executor = offered.get(state.agent_id, (Resources(), False))
+        if not state.total.holds(free):
+            state = replace(state, total=_larger(state.total, free))
+        places.append(_Place(state, free if has_executor else free - overhead, has_executor))
+    return places
 
 
 def _larger(one: Resources, other: Resources) -> Resources:

@@ -15,10 +15,8 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
-from scale_core import timestamps
 from scale_core.db.job import Job, JobExecution
 from scale_core.db.node import Node
-from scale_core.db.sql import load
 from scale_core.documents import job_interface
 from scale_core.domain import failure
 from scale_core.domain import job as rules
@@ -27,14 +25,11 @@ from scale_core.domain.failure import Failure
 from scale_core.domain.job import ErrorCategory, ExecutionStatus, JobStatus
 from scale_core.domain.job_interface import JobInterface
 from scale_core.errors import Invalid
-from scale_core.services import error, file, ingest, job, parse, recipe
-from scale_core.services.execution_spec import to_json
+from scale_core.services import completion, error, file, ingest, job, parse, recipe
+from scale_core.services.completion import End
 from scale_core.services.ingest import StoredIngest
 
 logger = logging.getLogger(__name__)
-
-SQL = load("execution")
-_PRODUCED = ("files", "parse_results", "ingests")  # parts of an outcome that change more than the execution and its job
 
 
 @dataclass(frozen=True)
@@ -110,57 +105,26 @@ def finish(session: Session, ids: Sequence[int], now: datetime) -> Finished:
     executions = _take(session, ids)
     job_ids = [execution.job_id for execution in executions]
     recipes = job.lock_recipes(session, job_ids)
-    statuses = _lock_jobs(session, job_ids)
+    statuses = completion.lock_jobs(session, job_ids)
     owners = _owners(session, [each.job_id for each in executions if _needs_owner(each.outcome)])
     removable: list[StoredIngest] = []
     moving: list[int] = []
-    completed: list[_End] = []
-    failed: list[tuple[_End, Failure]] = []
+    completed: list[End] = []
+    failed: list[tuple[End, Failure]] = []
     for execution in executions:
-        end = _End(execution, _phases(execution.outcome), now)
+        end = End(execution.id, execution.job_id, execution.started, execution.task_ended, execution.outcome)
         failure_ = _catalogue(session, end, owners, recipes.get(end.job_id), removable, moving, now)
         if failure_ is None:
-            rules.check_move(end.job_id, statuses[end.job_id], JobStatus.COMPLETED)
             completed.append(end)
         else:
             failed.append((end, failure_))
-    _complete(session, completed, now)
+    completion.complete(session, completed, statuses, now)
     for end, failure_ in failed:
         _fail(session, end, owners[end.job_id], failure_, now)
     recipe.advance(session, list(recipes.values()), now)
     done = tuple(each.id for each in executions)
     absent = _elsewhere(session, ids) if len(done) < len(ids) else []
     return Finished(done, tuple(removable), tuple(moving), tuple(absent))
-
-
-class _End:
-    """The end of one execution, as it will be written down."""
-
-    def __init__(self, taken: Any, phases: Mapping[str, Any], now: datetime) -> None:
-        self.id: int = taken.id
-        self.job_id: int = taken.job_id
-        self.outcome: Mapping[str, Any] = taken.outcome
-        self.phases = phases
-        # When the node was done with it; never before it started, whatever the clocks of two machines say.
-        ended = phases.get("post_completed") or phases.get("job_completed") or taken.task_ended or now
-        self.ended: datetime = max(ended, taken.started or ended)
-        self.results: dict[str, Any] = {"version": "1.0", "output_data": []}
-
-    def row(self, status: ExecutionStatus, message: str, error_id: int | None = None) -> dict[str, Any]:
-        """What end_executions wants. Only a completed execution has results."""
-        is_completed = status is ExecutionStatus.COMPLETED
-        return {
-            **self.phases,
-            "id": self.id,
-            "status": status,
-            "ended": self.ended,
-            "error_id": error_id,
-            "message": message,
-            "command_arguments": self.outcome.get("command_arguments") or None,
-            "used": self.outcome.get("used") or {},
-            "results": self.results if is_completed else None,
-            "results_manifest": (self.outcome.get("results_manifest") or {}) if is_completed else None,
-        }
 
 
 def _take(session: Session, ids: Sequence[int]) -> Sequence[Any]:
@@ -179,13 +143,8 @@ def _take(session: Session, ids: Sequence[int]) -> Sequence[Any]:
     return session.execute(query).all()
 
 
-def _lock_jobs(session: Session, job_ids: Sequence[int]) -> dict[int, JobStatus]:
-    rows = session.execute(select(Job.id, Job.status).where(Job.id.in_(job_ids)).order_by(Job.id).with_for_update())
-    return dict(rows.all())
-
-
 def _needs_owner(outcome: Mapping[str, Any]) -> bool:
-    return not outcome.get("succeeded") or any(outcome.get(name) for name in _PRODUCED)
+    return not completion.is_plain(outcome)
 
 
 def _owners(session: Session, job_ids: Sequence[int]) -> dict[int, Job]:
@@ -203,7 +162,7 @@ def _owners(session: Session, job_ids: Sequence[int]) -> dict[int, Job]:
 
 def _catalogue(
     session: Session,
-    end: _End,
+    end: End,
     owners: Mapping[int, Job],
     recipe_id: int | None,
     removable: list[StoredIngest],
@@ -226,7 +185,7 @@ def _catalogue(
 
 
 def _catalogue_outcome(
-    session: Session, end: _End, owner: Job, recipe_id: int | None, now: datetime
+    session: Session, end: End, owner: Job, recipe_id: int | None, now: datetime
 ) -> tuple[list[StoredIngest], list[int]]:
     outcome = Outcome.from_dict(end.outcome)
     outputs = file.register_products(session, end.id, owner, outcome.files, recipe_id, now)
@@ -238,22 +197,10 @@ def _catalogue_outcome(
     return originals, moving
 
 
-def _complete(session: Session, ends: Sequence[_End], now: datetime) -> None:
-    if not ends:
-        return
-    rows = [end.row(ExecutionStatus.COMPLETED, end.outcome.get("message") or "") for end in ends]
-    session.flush()
-    session.execute(SQL["end_executions"], {"rows": to_json(rows)})
-    jobs = [{"id": end.job_id, "ended": end.ended, "results": end.results} for end in ends]
-    session.execute(SQL["complete_jobs"], {"rows": to_json(jobs), "now": now})
-    session.expire_all()
-
-
-def _fail(session: Session, end: _End, owner: Job, failed: Failure, now: datetime) -> None:
+def _fail(session: Session, end: End, owner: Job, failed: Failure, now: datetime) -> None:
     """Fail the execution; the job goes back to the queue by itself or fails for good."""
     cause = error.by_name(session, failed.error)
-    row = end.row(ExecutionStatus.FAILED, failed.message, cause.id)
-    session.execute(SQL["end_executions"], {"rows": to_json([row])})
+    completion.write(session, [end.row(ExecutionStatus.FAILED, failed.message, cause.id)])
     is_free = failed.lost and owner.num_lost < rules.MAX_LOST
     owner.num_lost += is_free
     tries = owner.num_exes - owner.num_lost
@@ -283,19 +230,6 @@ def _fail(session: Session, end: _End, owner: Job, failed: Failure, now: datetim
     owner.status, owner.ended, owner.last_status_change = JobStatus.FAILED, end.ended, now
     owner.error_id, owner.reason = cause.id, failed.message
     session.flush()
-
-
-def _phases(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """When pre, job and post ran, and how they ended, as far as they did."""
-    found: dict[str, Any] = {}
-    for name in ("pre", "job", "post"):
-        phase = outcome.get(name) or {}
-        for moment in ("started", "completed"):
-            if phase.get(moment):
-                found[f"{name}_{moment}"] = timestamps.parse_datetime(phase[moment])
-        if phase.get("exit_code") is not None:
-            found[f"{name}_exit_code"] = phase["exit_code"]
-    return found
 
 
 def _results(interface: JobInterface, outputs: Mapping[str, Sequence[int]]) -> dict[str, Any]:

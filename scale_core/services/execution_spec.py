@@ -172,8 +172,6 @@ def _spec(row: Any, batch: _Batch, now: datetime) -> ExecutionSpec:
     inputs = () if is_ingest else _inputs(row.data, interface, batch.files)
     outputs = () if is_ingest else _outputs(row.data, interface)
     ingests = tuple(batch.ingests.get(row.job_id, ()))
-    started = [batch.files[file.id].source_started for item in inputs for file in item.files]
-    recipe_type = (row.recipe_name, row.recipe_version) if row.recipe_name is not None else None
     return ExecutionSpec(
         task_id=row.task_id,
         job_exe_id=row.id,
@@ -193,14 +191,19 @@ def _spec(row: Any, batch: _Batch, now: datetime) -> ExecutionSpec:
         inputs=inputs,
         outputs=outputs,
         workspaces=_access(inputs, outputs, ingests, batch.workspaces),
-        output_path=output_path(
-            row.id,
-            (job_type.name, job_type.version),
-            recipe_type,
-            min((moment for moment in started if moment), default=None),
-            now,
-        ),
+        output_path=_output_path(row, job_type, inputs, batch, now) if outputs else "",
         ingests=ingests,
+    )
+
+
+def _output_path(row: Any, job_type: Any, inputs: Iterable[Input], batch: _Batch, now: datetime) -> str:
+    started = [batch.files[file.id].source_started for item in inputs for file in item.files]
+    return output_path(
+        row.id,
+        (job_type.name, job_type.version),
+        (row.recipe_name, row.recipe_version) if row.recipe_name is not None else None,
+        min((moment for moment in started if moment), default=None),
+        now,
     )
 
 

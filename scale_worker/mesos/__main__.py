@@ -28,7 +28,7 @@ from scale_worker.mesos import messages
 from scale_worker.mesos.framework import Driver, Framework, framework_info
 from scale_worker.mesos.leadership import Leadership, Standing
 from scale_worker.mesos.offer_handler import HandlerConfig, OfferHandler
-from scale_worker.mesos.watchers import AgentWatcher, FinishNotifier, QueueListener, Watcher
+from scale_worker.mesos.watchers import Acknowledger, AgentWatcher, FinishNotifier, QueueListener, Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +49,10 @@ def lead(settings: Settings, sessions: Sessions, leadership: Leadership, stoppin
         settings.mesos_secret,
     )
     notifier = FinishNotifier(make_app(settings), resigned)
+    acknowledger = Acknowledger(driver.acknowledge, resigned)
     watchers: list[Watcher] = [
         notifier,
+        acknowledger,
         QueueListener(settings.database_url, inbox, resigned),
         AgentWatcher(
             lambda: driver.master if driver.connected else None,
@@ -66,7 +68,7 @@ def lead(settings: Settings, sessions: Sessions, leadership: Leadership, stoppin
         reserve_after_s=settings.reserve_after_s,
         reconcile_s=settings.reconcile_s,
     )
-    handler = OfferHandler(sessions, driver, inbox, config, notifier.tell, clock.now)
+    handler = OfferHandler(sessions, driver, inbox, config, notifier.tell, clock.now, acknowledge=acknowledger.tell)
     for watcher in watchers:
         watcher.start()
     try:

@@ -58,6 +58,8 @@ MISSED_HEARTBEATS = 3
 STABLE_S = 10.0  # a stream that lived this long was no failure
 PAUSES_S = (0.05, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 REMOVED = ("Framework has been removed", "Completed framework attempted to re-subscribe")
+ZOOKEEPER = ("zk://", "zoo://")
+MASTER_PORT = 5050
 FAILED_OVER = "Framework failed over"
 
 
@@ -77,6 +79,14 @@ def framework_info(settings: Settings, framework_id: str | None) -> Message:
     if framework_id:
         info["id"] = {"value": framework_id}
     return info
+
+
+def addresses(master: str) -> tuple[str, ...]:
+    """The masters of SCALE_MESOS_MASTER as host:port; none when ZooKeeper is to be asked."""
+    if master.startswith(ZOOKEEPER):
+        return ()
+    given = (part.strip() for part in master.split(","))
+    return tuple(part if ":" in part else f"{part}:{MASTER_PORT}" for part in given if part)
 
 
 def _safely(callback: Callable[..., None]) -> Callable[..., None]:
@@ -151,6 +161,31 @@ class Framework(pymesos.Scheduler):
         self._inbox.put(event)
 
 
+class _Lane:
+    """One connection for calls to the present master, for one thread at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: Calls | None = None
+
+    def __enter__(self) -> _Lane:
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def to(self, master: str, timeout_s: float) -> Calls:
+        host, _, port = master.rpartition(":")
+        address = (host, int(port))
+        if self._calls is not None and self._calls.address != address:
+            self._calls.close()
+            self._calls = None
+        if self._calls is None:
+            self._calls = Calls(address, timeout_s)
+        return self._calls
+
+
 class Driver(pymesos.MesosSchedulerDriver):
     """pymesos' scheduler driver with an event stream and calls of our own. Never tears the framework down."""
 
@@ -169,16 +204,22 @@ class Driver(pymesos.MesosSchedulerDriver):
         self._call_timeout_s = call_timeout_s
         self._wakeup_fds: tuple[int, int] | None = None
         self._basic_credential: str | None = None
-        self._call_lock = threading.Lock()
+        self._lanes = (_Lane(), _Lane())  # acknowledgements have one to themselves: there are many, and nobody waits
         self.version: str | None = None
+        self._masters = addresses(master)
         self._new_master: str | None = None
         self._master: str | None = None
-        self._calls: Calls | None = None
         self._wake = threading.Event()
         self._stream: socket.socket | None = None
         self._refusal = ""
         if principal:
             self._basic_credential = f"Basic {base64.b64encode(f'{principal}:{secret}'.encode()).decode()}"
+
+    def start(self) -> None:
+        """Follow the first of the masters, or the one that ZooKeeper names."""
+        if self._masters:
+            self.master_uri = self._masters[0]
+        super().start()
 
     def stop(self, failover: bool = True) -> None:
         """Leave; the tasks and the framework stay."""
@@ -206,7 +247,7 @@ class Driver(pymesos.MesosSchedulerDriver):
             for update in updates
             if update.uuid
         ]
-        for answer in self._send_all(bodies):
+        for answer in self._send_all(bodies, lane=1):
             if not answer.is_success:
                 logger.warning("an acknowledgement was refused: HTTP %s %s", answer.status, answer.text.strip())
 
@@ -293,12 +334,22 @@ class Driver(pymesos.MesosSchedulerDriver):
                     self._wake.wait(1.0)
                     continue
                 lived = self._follow_safely(master)
+                if lived == 0.0:
+                    self._try_another(master)
                 failures = 0 if lived >= STABLE_S and not self._refusal else failures + 1
                 if self._refusal.startswith(FAILED_OVER):
                     failures = len(PAUSES_S)  # another scheduler has our id: it must find out, not fight
-                self._wake.wait(_pause(failures))
+                self._wake.wait(_pause(failures // max(1, len(self._masters))))
         finally:
             self._close_pipe()
+
+    def _try_another(self, master: str) -> None:
+        """The master does not take us: is it the next one of the list? ZooKeeper tells by itself."""
+        with self._lock:
+            if self._masters and self._new_master == master:
+                following = self._masters.index(master) + 1 if master in self._masters else 0
+                self._new_master = self._masters[following % len(self._masters)]
+                self.version = self.version if self._new_master == master else None
 
     def _follow_safely(self, master: str) -> float:
         """Follow one event stream to its end; returns how many seconds it lived."""
@@ -359,7 +410,7 @@ class Driver(pymesos.MesosSchedulerDriver):
             raise ValueError("the master redirects to nowhere")
         logger.info("the leading master is %s", target)
         with self._lock:
-            self._new_master = target
+            self._new_master, self.version = target, None
 
     def _subscribe_body(self) -> bytes:
         body: Message = {"type": "SUBSCRIBE", "subscribe": {"framework_info": self.framework}}
@@ -381,29 +432,20 @@ class Driver(pymesos.MesosSchedulerDriver):
                 raise Refused(answer.status, answer.text)
         return {}
 
-    def _send_all(self, bodies: Sequence[Mapping[str, Any]]) -> list[Answer]:
+    def _send_all(self, bodies: Sequence[Mapping[str, Any]], lane: int = 0) -> list[Answer]:
         if not bodies:
             return []
-        with self._call_lock:
+        with self._lanes[lane] as calls:
             stream_id, master = self.stream_id, self.master
             if stream_id is None or not master:
                 raise ConnectionError("no master is connected")
-            host, _, port = master.rpartition(":")
-            if self._calls is None or self._calls.address != (host, int(port)):
-                self._close_calls()
-                self._calls = Calls((host, int(port)), self._call_timeout_s)
             headers = {"Mesos-Stream-Id": stream_id} if stream_id else {}
             if self._basic_credential:
                 headers["Authorization"] = self._basic_credential
-            return self._calls.send(bodies, headers)
+            return calls.to(master, self._call_timeout_s).send(bodies, headers)
 
     def _close(self) -> None:
         """pymesos calls this from any thread; the next call closes an out-of-date connection itself."""
-
-    def _close_calls(self) -> None:
-        if self._calls is not None:
-            self._calls.close()
-            self._calls = None
 
     def _shutdown(self) -> None:
         """pymesos would tear the framework down here."""

@@ -12,8 +12,9 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
@@ -31,6 +32,7 @@ from scale_core.services.node import Agent
 from scale_core.services.scheduling import Heartbeat
 from scale_core.services.task_status import Applied
 from scale_worker.mesos import messages, reconciler
+from scale_worker.mesos.figures import Figures
 from scale_worker.mesos.messages import Event, ExecutorConfig, Message
 from scale_worker.mesos.offer_pool import OfferPool
 from scale_worker.mesos.reconciler import Reconciler
@@ -41,13 +43,13 @@ logger = logging.getLogger(__name__)
 EVENTS_A_ROUND = 5000
 IDLE_WAIT_S = 0.25
 BUSY_WAIT_S = 0.02
-UPDATES_A_BATCH = 1000
+UPDATES_A_BATCH = 500
 # Entries in a page of the queue: the first of a round is short and each further one twice as long, because a queue of
 # any length mostly waits for a few free places, and each entry that is claimed costs a row lock.
 FIRST_CLAIM = 50
 CLAIM_WINDOW = 500
 PAGES_A_ROUND = 20
-LAUNCHES_A_ROUND = 1000
+LAUNCHES_A_ROUND = 500
 REMATCH_S = 0.8  # while offers are held and work waits: a pause may have been lifted without a NOTIFY
 REFUSE_S = 1.0  # for offers that nothing waiting fits into
 IDLE_REFUSE_S = 600.0  # with an empty queue; the next queue row revives
@@ -55,6 +57,7 @@ REVIVE_EVERY_S = 0.1  # freed resources are offered at once instead of at the ma
 LAST_OFFER_EVERY_S = 10.0
 NODES_EVERY_S = 1.0
 BEAT_EVERY_S = 2.0
+HEAD_EVERY_S = 30.0  # the queue is looked at from its very beginning: a NOTIFY may have been lost
 KILL_EVERY_S = 1.0
 KILL_AGAIN_S = 10.0
 DATABASE_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -84,8 +87,37 @@ class HandlerConfig:
     reconcile_s: float = 60.0
 
 
+class QueueHead:
+    """The low-water mark of the queue: nothing waits before `place`. It moves up with the queue and down with news."""
+
+    def __init__(self) -> None:
+        self.place: scheduling.Place | None = None
+
+    @property
+    def just_before(self) -> scheduling.Place | None:
+        """For claims, which look behind a place."""
+        return (*self.place[:2], self.place[2] - 1) if self.place else None
+
+    def lower(self, since: tuple[int, datetime] | None) -> None:
+        """Something was queued, nothing of it before `since`; None: look from the very beginning."""
+        if since is None:
+            self.place = None
+        elif self.place is not None:
+            self.place = min(self.place, (*since, 0))
+
+    def find(self, session: Session) -> bool:
+        """Move up to the first row that waits; whether there is one."""
+        found = scheduling.head(session, self.place)
+        self.place = found or self.place
+        return found is not None
+
+
 class OfferHandler:
-    """run_once is called by one thread for ever; `on_ended` hears of executions to finish and must not block."""
+    """run_once is called by one thread for ever.
+
+    `on_ended` hears of executions to finish, `acknowledge` of updates that are written (by default the driver does, and
+    is waited for); neither may block.
+    """
 
     def __init__(
         self,
@@ -96,10 +128,14 @@ class OfferHandler:
         on_ended: Callable[[Sequence[int]], None],
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
+        acknowledge: Callable[[Sequence[TaskUpdate]], None] | None = None,
     ) -> None:
         self._sessions, self._driver, self._inbox, self._config = sessions, driver, inbox, config
         self._on_ended, self._now, self._clock = on_ended, now, clock
+        self._acknowledge = acknowledge or (lambda updates: self._try("acknowledge", driver.acknowledge, updates))
         self._pool = OfferPool()
+        self._figures = Figures(clock)
+        self._head = QueueHead()
         self._reconciler = Reconciler(config.reconcile_s)
         self._master: messages.Subscribed | None = None
         self._updates: dict[object, messages.UpdateReceived] = {}
@@ -121,7 +157,12 @@ class OfferHandler:
 
     def run_once(self, timeout_s: float) -> None:
         """One round; waits up to timeout_s for something to come in. Raises nothing that Mesos or PostgreSQL cause."""
-        self._absorb(self._drain(timeout_s))
+        events = self._drain(timeout_s)
+        with self._figures.round():
+            self._round(events)
+
+    def _round(self, events: Iterable[Event]) -> None:
+        self._absorb(events)
         if self._clock() < self._next["database"]:
             self._give_back_all()
             return
@@ -139,9 +180,13 @@ class OfferHandler:
         """How long the next round may wait for something to come in, seconds."""
         if self._clock() < self._next["database"] or self._master is None:
             return IDLE_WAIT_S
-        if self._is_dirty and self._pool:
+        if self._updates or (self._is_dirty and self._pool):
             return 0.0
         return BUSY_WAIT_S if self._is_dirty or self._wants_revive else IDLE_WAIT_S
+
+    def figures(self) -> dict[str, Any]:
+        """What it counts of its work: figures.py."""
+        return self._figures.show(offers_held=len(self._pool))
 
     # what came in
 
@@ -162,8 +207,10 @@ class OfferHandler:
                     self._take_offers(offers)
                 case messages.OfferRescinded(offer_id=offer_id):
                     self._pool.rescind(offer_id)
-                case messages.QueueChanged():
+                    self._figures.add("rescinded")
+                case messages.QueueChanged(since=since):
                     self._is_dirty = True
+                    self._head.lower(since)
                 case messages.AgentLost(agent_id=agent_id):
                     self._lose_agent(agent_id)
                 case messages.AgentsListed(agents=agents):
@@ -205,8 +252,9 @@ class OfferHandler:
         )
 
     def _take_offers(self, offers: Iterable[Offer]) -> None:
-        now = self._clock()
+        now, offers = self._clock(), tuple(offers)
         self._pool.add(offers, now)
+        self._figures.add("offers", len(offers))
         self._is_dirty = True
         seen, known = {}, {state.agent_id for state in self._nodes}
         for offer in offers:
@@ -258,18 +306,23 @@ class OfferHandler:
         self._announce(ended)
 
     def _apply_updates(self) -> None:
-        while self._updates:
-            keys = list(self._updates)[:UPDATES_A_BATCH]
-            updates = [self._updates[key].decode() for key in keys]
-            applied = self._apply(updates)
-            history.note_each("written", updates, "task_id", "state")
-            for key in keys:
-                del self._updates[key]
-            self._try("acknowledge", self._driver.acknowledge, updates)
-            self._announce(applied.ended)
-            self._kill(applied.kill)
-            if self._has_work and any(update.is_terminal for update in updates):
-                self._wants_revive = True  # what those tasks held is free now
+        """One batch; between two there is a look at the offers, so that a flood of news holds nobody up."""
+        keys = list(islice(self._updates, UPDATES_A_BATCH))
+        if not keys:
+            return
+        updates = [self._updates[key].decode() for key in keys]
+        applied = self._apply(updates)
+        history.note_each("written", updates, "task_id", "state")
+        if applied.completed:
+            history.note("finished", job_exe_ids=applied.completed)
+        for key in keys:
+            del self._updates[key]
+        self._figures.add("updates", len(updates))
+        self._acknowledge(updates)
+        self._announce(applied.ended)
+        self._kill(applied.kill)
+        if self._has_work and any(update.is_terminal for update in updates):
+            self._wants_revive = True  # what those tasks held is free now
 
     def _apply(self, updates: Sequence[TaskUpdate]) -> Applied:
         try:
@@ -285,8 +338,7 @@ class OfferHandler:
         """One update that PostgreSQL will not take must not hold up the others, nor itself come again for ever."""
         if len(updates) > 1:
             parts = [self._apply([update]) for update in updates]
-            ended = tuple(job_exe_id for part in parts for job_exe_id in part.ended)
-            return Applied(ended, tuple(task_id for part in parts for task_id in part.kill))
+            return Applied(*(tuple(chain.from_iterable(fields)) for fields in zip(*map(astuple, parts), strict=True)))
         bare = replace(
             updates[0], directory=None, outcome=None, outcome_file=None, message="its report could not be stored"
         )
@@ -350,7 +402,9 @@ class OfferHandler:
         master = self._master
         with transaction(self._sessions) as session:
             state = scheduling.load_scheduler(session)
-            self._has_work = scheduling.has_work(session) and not state.is_paused
+            if self._is_time("head", HEAD_EVERY_S):
+                self._head.lower(None)
+            self._has_work = self._head.find(session) and not state.is_paused
             self._is_dirty = self._is_dirty or (self._has_work and self._is_suppressed)
             waiting = self._explain(session, state.is_paused)
             beat = Heartbeat(
@@ -360,6 +414,7 @@ class OfferHandler:
                 master_online=master is not None,
                 waiting=waiting,
                 last_error=self._last_error,
+                stats=self.figures(),
             )
             scheduling.heartbeat(session, beat, self._now())
 
@@ -383,13 +438,14 @@ class OfferHandler:
         try:
             with transaction(self._sessions) as session:
                 state = scheduling.load_scheduler(session)
-                self._has_work = not state.is_paused and scheduling.has_work(session)
+                self._has_work = self._head.find(session) and not state.is_paused
                 started = self._start(session) if self._has_work and self._pool else scheduling.Started(())
         except SQLAlchemyError:
             self._is_dirty = True
             raise
         history.note_each("committed", started.specs, "job_exe_id", "job_id", "task_id")
         self._announce(started.broken)
+        self._figures.add("launches", len(started.specs))
         self._launch(started.specs)
         self._wants_revive = self._wants_revive or (self._has_work and self._is_suppressed)
 
@@ -417,9 +473,11 @@ class OfferHandler:
         )
 
     def _match(self, session: Session, matcher: Matcher) -> None:
-        after, launched = None, 0
+        after, launched = self._head.just_before, 0
         reserve_after = timedelta(seconds=self._config.reserve_after_s)
-        extra = scheduling.overdue(session, matcher.largest_free, matcher.blocked_types, self._now(), reserve_after)
+        extra = scheduling.overdue(
+            session, matcher.largest_free, matcher.blocked_types, self._now(), reserve_after, self._head.place
+        )
         for number in range(PAGES_A_ROUND):
             window = min(FIRST_CLAIM * 2**number, CLAIM_WINDOW)
             free, blocked = matcher.largest_free, matcher.blocked_types
@@ -428,7 +486,7 @@ class OfferHandler:
             extra = []
             if len(page) < window:
                 return
-            after = page[-1]
+            after = page[-1].key
             if launched >= LAUNCHES_A_ROUND:
                 break
         self._is_dirty = True  # there is more than one round can look at
@@ -443,12 +501,10 @@ class OfferHandler:
     def _launch_on(self, agent_id: str, specs: Sequence[ExecutionSpec]) -> None:
         """Use all offers of the agent at once. What does not arrive is found by reconciliation."""
         offers = self._pool.take(agent_id)
-        executor = messages.build_executor_info(
-            self._config.executor, self._master.framework_id if self._master else ""
-        )
         purse = messages.Purse(offers)
-        if not any(self._config.executor.id in offer.executor_ids for offer in offers):
-            purse.spare(self._config.executor.resources)
+        running = {executor_id for offer in offers for executor_id in offer.executor_ids}
+        framework_id = self._master.framework_id if self._master else ""
+        executor = purse.executor(self._config.executor, framework_id, running)
         tasks = [
             messages.build_task_info(
                 spec, agent_id, executor, purse.take(Resources(spec.cpus, spec.mem, spec.disk_in + spec.disk_out))
@@ -478,6 +534,7 @@ class OfferHandler:
 
     def _decline(self, offers: Sequence[Offer], refuse_s: float) -> None:
         if offers:
+            self._figures.add("declined", len(offers))
             self._try("decline", self._driver.decline, [offer.id for offer in offers], refuse_s)
 
     def _try(self, what: str, call: Callable[..., None], *arguments: Any) -> bool:
@@ -486,6 +543,7 @@ class OfferHandler:
             call(*arguments)
         except (OSError, Refused) as error:
             logger.warning("%s did not reach Mesos: %s", what, error)
+            self._figures.add("calls_failed")
             return False
         return True
 

@@ -18,8 +18,10 @@ import psycopg2
 from celery import Celery
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection
 
-from scale_core.db.session import QUEUE_CHANNEL
+from scale_core.db.session import QUEUE_CHANNEL, read_queue_news
+from scale_core.domain.task import TaskUpdate
 from scale_worker.mesos.messages import QueueChanged, parse_agents
+from scale_worker.mesos.wire import Refused
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +80,10 @@ class QueueListener(Watcher):
             while not self.stopping.is_set():
                 if select.select([listening], [], [], 1.0)[0]:
                     listening.poll()
-                    if listening.notifies:
-                        listening.notifies.clear()
-                        self._inbox.put(QueueChanged())
+                    news = [read_queue_news(notice.payload) for notice in listening.notifies]
+                    listening.notifies.clear()
+                    if news:
+                        self._inbox.put(QueueChanged(None if None in news else min(filter(None, news))))
         finally:
             listening.close()
 
@@ -125,6 +128,34 @@ class AgentWatcher(Watcher):
         if not isinstance(answer, dict):
             raise ValueError("no object")
         return answer
+
+
+class Acknowledger(Watcher):
+    """Tells Mesos which updates are written down, while the offer handler does the next round.
+
+    What is not sent is no loss: the agent repeats its update, and it is acknowledged then.
+    """
+
+    def __init__(self, acknowledge: Callable[[Sequence[TaskUpdate]], None], stopping: threading.Event) -> None:
+        super().__init__("acknowledger", stopping)
+        self._acknowledge = acknowledge
+        self._written: Queue[Sequence[TaskUpdate]] = Queue(maxsize=100)
+
+    def tell(self, updates: Sequence[TaskUpdate]) -> None:
+        """Never blocks."""
+        try:
+            self._written.put_nowait(updates)
+        except Full:
+            logger.warning("%d updates are acknowledged when they come again: Mesos is slow", len(updates))
+
+    def run(self) -> None:
+        while not self.stopping.is_set():
+            with suppress(Empty):
+                updates = self._written.get(timeout=0.5)
+                try:
+                    self._acknowledge(updates)
+                except (OSError, Refused) as error:
+                    logger.warning("%d acknowledgements did not reach Mesos: %s", len(updates), error)
 
 
 class FinishNotifier(Watcher):

@@ -15,6 +15,7 @@ import orjson
 SCHEDULER_PATH = "/api/v1/scheduler"
 PIPELINE = 64  # calls under way at once: their requests and answers fit into the sockets' buffers
 MAX_RECORD_DIGITS = 20
+MAX_LINE = 65536
 
 
 class Refused(Exception):
@@ -96,21 +97,27 @@ class Calls:
             self._socket = socket.create_connection(self.address, self._timeout_s)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._reader = self._socket.makefile("rb")
-        self._socket.sendall(b"".join(self._request(body, headers) for body in bodies))
+        head = self._head(headers)
+        self._socket.sendall(b"".join(_request(head, body) for body in bodies))
         assert self._reader is not None
         return [_read_answer(self._reader) for _ in bodies]
 
-    def _request(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> bytes:
-        data = orjson.dumps(body)
+    def _head(self, headers: Mapping[str, str]) -> bytes:
+        """What all requests begin with, up to the length of their bodies."""
         lines = [
             f"POST {SCHEDULER_PATH} HTTP/1.1",
             f"Host: {self.address[0]}:{self.address[1]}",
             "Content-Type: application/json",
             "Accept: application/json",
-            f"Content-Length: {len(data)}",
             *(f"{name}: {value}" for name, value in headers.items()),
+            "Content-Length: ",
         ]
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
+        return "\r\n".join(lines).encode()
+
+
+def _request(head: bytes, body: Mapping[str, Any]) -> bytes:
+    data = orjson.dumps(body)
+    return b"%b%d\r\n\r\n%b" % (head, len(data), data)
 
 
 def _is_readable(connection: socket.socket) -> bool:
@@ -118,14 +125,21 @@ def _is_readable(connection: socket.socket) -> bool:
 
 
 def _read_answer(reader: BufferedReader) -> Answer:
-    version, _, rest = reader.readline(65536).partition(b" ")
+    """One answer. Two are read for each execution, so that of the headers only the body's length is looked at."""
+    version, _, rest = reader.readline(MAX_LINE).partition(b" ")
     if not version.startswith(b"HTTP/1."):
         raise http.client.BadStatusLine("the master closed the connection" if not version else repr(version))
-    headers = http.client.parse_headers(reader)
-    if headers.get("Transfer-Encoding", "").lower() == "chunked":
-        body = b"".join(_chunks(reader))
-    else:
-        body = reader.read(int(headers.get("Content-Length", 0)))
+    length, is_chunked = 0, False
+    while (line := reader.readline(MAX_LINE)) not in (b"\r\n", b"\n"):
+        name, colon, value = line.partition(b":")
+        if not colon:
+            raise http.client.HTTPException("the master's answer ends within its headers")
+        match name.lower():
+            case b"content-length":
+                length = int(value)
+            case b"transfer-encoding":
+                is_chunked = value.strip().lower() == b"chunked"
+    body = b"".join(_chunks(reader)) if is_chunked else reader.read(length) if length else b""
     return Answer(int(rest[:3]), body.decode("utf-8", "replace"))
 
 

@@ -19,10 +19,12 @@ from scale_core.domain.ingest import IngestStatus
 from scale_core.domain.job import ExecutionStatus, JobStatus, Resources
 from scale_core.domain.scheduling import JobTypeLimits, Launch
 from scale_core.domain.task import TaskState, TaskUpdate
-from scale_core.services import scheduling, task_status
+from scale_core.services import queue, scheduling, task_status
+from tests import factories
 from tests.services.rows import NOW, make_job_type, make_node, make_queued, make_source, make_workspace
 
 ROOM = Resources(8, 8000, 8000)
+PRODUCED = {"output": "out", "workspace_id": 1, "file_path": "a", "file_name": "a"}
 
 
 def launch_all(session: Session, node: Node, window: int = 500) -> scheduling.Started:
@@ -50,9 +52,19 @@ class TestClaim:
         low = make_queued(session, priority=9, queued=NOW - timedelta(days=1))
         early = make_queued(session, priority=1, queued=NOW - timedelta(seconds=5))
         first = scheduling.claim(session, 2, ROOM)
-        rest = scheduling.claim(session, 2, ROOM, after=first[-1])
+        rest = scheduling.claim(session, 2, ROOM, after=first[-1].key)
         assert [entry.job_exe_id for entry in first + rest] == [early.id, late.id, low.id]
-        assert scheduling.claim(session, 2, ROOM, after=rest[-1]) == []
+        assert scheduling.claim(session, 2, ROOM, after=rest[-1].key) == []
+
+    def test_the_head_is_found_from_anywhere_before_it(self, session: Session) -> None:
+        assert scheduling.head(session) is None
+        first = make_queued(session, priority=1, queued=NOW)
+        last = make_queued(session, priority=9, queued=NOW - timedelta(days=1))
+        assert scheduling.head(session) == scheduling.head(session, (1, NOW, first.id)) == (1, NOW, first.id)
+        place = scheduling.head(session, (1, NOW, first.id + 1))
+        assert place == (9, NOW - timedelta(days=1), last.id)
+        assert scheduling.head(session, (9, NOW, 0)) is None
+        assert [entry.job_exe_id for entry in scheduling.claim(session, 9, ROOM, after=(1, NOW, first.id))] == [last.id]
 
     def test_leaves_out_what_cannot_fit_and_blocked_types(self, session: Session) -> None:
         blocked = make_job_type(session)
@@ -232,7 +244,7 @@ class TestUpdates:
         running = TaskUpdate(task, TaskState.RUNNING, directory="/sandbox")
         assert self.apply(session, running) == task_status.Applied()
         assert (execution.directory, execution.pre_started) == ("/sandbox", NOW + timedelta(seconds=1))
-        outcome = {"task_id": task, "succeeded": True, "message": "nul \0", "stdout": "out\0", "stderr": "err"}
+        outcome = {"task_id": task, "message": "nul \0", "stdout": "out\0", "stderr": "err", "files": [PRODUCED]}
         done = TaskUpdate(task, TaskState.FINISHED, outcome=outcome, agent_id="agent-x")
         assert self.apply(session, done, after=2).ended == (execution.id,)
         assert execution.outcome == outcome | {"message": "nul \ufffd", "stdout": "", "stderr": ""}
@@ -244,7 +256,7 @@ class TestUpdates:
     def test_duplicates_and_late_updates_change_nothing(self, session: Session, execution: JobExecution) -> None:
         task = execution.task_id or ""
         running = TaskUpdate(task, TaskState.RUNNING, directory="/sandbox")
-        done = TaskUpdate(task, TaskState.FINISHED, outcome={"succeeded": True})
+        done = TaskUpdate(task, TaskState.FINISHED, outcome={"succeeded": True, "files": [PRODUCED]})
         lost = TaskUpdate(task, TaskState.LOST, reason="REASON_RECONCILIATION")
         assert self.apply(session, lost, done, running, done).ended == (execution.id,)
         assert (execution.outcome or {})["succeeded"] is True
@@ -252,6 +264,41 @@ class TestUpdates:
         for update in (done, lost):
             assert self.apply(session, update, after=5) == task_status.Applied()
         assert execution.task_ended == NOW + timedelta(seconds=1)
+
+    def test_what_only_succeeded_is_completed_with_its_job_at_once(
+        self, session: Session, execution: JobExecution
+    ) -> None:
+        at = (NOW + timedelta(seconds=3)).isoformat()
+        phases = {"pre": {"started": at, "completed": at, "exit_code": 0}, "post": {"completed": "no time"}, "job": 7}
+        outcome = {"succeeded": True, "message": "nul \0", "stdout": "out", "used": {"cpu_s": 1.5}, **phases}
+        done = TaskUpdate(execution.task_id or "", TaskState.FINISHED, directory="/sandbox", outcome=outcome)
+        assert self.apply(session, done, done, after=5) == task_status.Applied(completed=(execution.id,))
+        assert (execution.status, execution.job.status) == (ExecutionStatus.COMPLETED, JobStatus.COMPLETED)
+        assert (execution.directory, execution.outcome, execution.message) == ("/sandbox", None, "nul \ufffd")
+        assert (execution.pre_exit_code, execution.post_completed) == (0, None)
+        assert execution.ended == execution.task_ended == execution.job.ended == NOW + timedelta(seconds=5)
+        assert execution.used == {"cpu_s": 1.5}
+        assert zlib.decompress(session.get_one(JobExecutionLog, execution.id).stdout) == b"out"
+        lost = TaskUpdate(execution.task_id or "", TaskState.LOST, reason="REASON_RECONCILIATION")
+        assert self.apply(session, lost, after=6) == task_status.Applied()
+        assert execution.status is ExecutionStatus.COMPLETED
+
+    def test_what_a_recipe_waits_for_is_left_to_finish(self, session: Session) -> None:
+        kind = factories.make_no_op_type(session)
+        name = {"name": kind.name, "version": kind.version}
+        document = {"version": "1.0", "input_data": [], "jobs": [{"name": "only", "job_type": name}]}
+        factories.make_recipe(session, factories.make_recipe_type(session, document))
+        launch_all(session, make_node(session))
+        execution = session.scalars(select(JobExecution).join(Job).where(Job.job_type_id == kind.id)).one()
+        done = TaskUpdate(execution.task_id or "", TaskState.FINISHED, outcome={"succeeded": True})
+        assert self.apply(session, done).ended == (execution.id,)
+
+    def test_canceled_before_it_succeeded_stays_canceled(self, session: Session, execution: JobExecution) -> None:
+        queue.cancel(session, execution.job_id, NOW)
+        done = TaskUpdate(execution.task_id or "", TaskState.FINISHED, outcome={"succeeded": True, "stdout": "kept"})
+        assert self.apply(session, done) == task_status.Applied()
+        assert (execution.status, execution.job.status) == (ExecutionStatus.CANCELED, JobStatus.CANCELED)
+        assert zlib.decompress(session.get_one(JobExecutionLog, execution.id).stdout) == b"kept"
 
     def test_a_large_outcome_stays_in_its_file(self, session: Session, execution: JobExecution) -> None:
         done = TaskUpdate(execution.task_id or "", TaskState.FINISHED, outcome_file="/sandbox/outcome.json")

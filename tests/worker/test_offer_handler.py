@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from scale_core.db.job import Job, JobExecution
 from scale_core.db.node import Node, Scheduler
 from scale_core.db.queue import Queue
-from scale_core.domain.execution import Outcome, StatusData
+from scale_core.domain.execution import Outcome, StatusData, StoredFile
 from scale_core.domain.job import ExecutionStatus, JobStatus, Resources
 from scale_core.domain.scheduling import Offer
 from scale_core.domain.task import TaskState, TaskUpdate
@@ -119,7 +119,10 @@ def update(task_id: str, state: TaskState = TaskState.RUNNING, uuid: str = "u1",
 
 
 def finished(task_id: str, uuid: str = "u2") -> UpdateReceived:
-    data = StatusData(outcome=Outcome(task_id, 1, True)).encode()
+    """It produced a file, so that somebody has to finish it."""
+    data = StatusData(
+        outcome=Outcome(task_id, 1, True, files=(StoredFile("out", 1, "a", "a", 1, "text/plain"),))
+    ).encode()
     return UpdateReceived(TaskUpdate(task_id, TaskState.FINISHED, agent_id="S0", uuid=uuid), data)
 
 

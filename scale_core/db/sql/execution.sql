@@ -11,13 +11,14 @@ SET status = u.status, ended = u.ended, error_id = u.error_id, message = u.messa
     post_completed = COALESCE(u.post_completed, e.post_completed),
     post_exit_code = COALESCE(u.post_exit_code, e.post_exit_code),
     results = COALESCE(u.results, e.results), results_manifest = COALESCE(u.results_manifest, e.results_manifest),
-    outcome = NULL, last_modified = clock_timestamp()
+    task_ended = COALESCE(e.task_ended, u.task_ended), directory = COALESCE(u.directory, e.directory),
+    agent_id = COALESCE(u.agent_id, e.agent_id), outcome = NULL, last_modified = clock_timestamp()
 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS u (
     id bigint, status text, ended timestamptz, error_id bigint, message text, command_arguments text, used jsonb,
     pre_started timestamptz, pre_completed timestamptz, pre_exit_code int,
     job_started timestamptz, job_completed timestamptz, job_exit_code int,
     post_started timestamptz, post_completed timestamptz, post_exit_code int,
-    results jsonb, results_manifest jsonb)
+    results jsonb, results_manifest jsonb, task_ended timestamptz, directory text, agent_id text)
 WHERE e.id = u.id
 
 -- complete_jobs -- the jobs of completed executions; they are locked, and their status was checked

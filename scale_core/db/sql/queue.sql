@@ -13,12 +13,20 @@ ORDER BY priority, queued, job_exe_id
 LIMIT :window
 FOR UPDATE SKIP LOCKED
 
+-- head -- the first row at or behind a place in the queue's order. Whoever remembers it and looks from there on next time
+-- walks once over the entries that PostgreSQL keeps of deleted rows while an old snapshot is open, not in every round.
+SELECT priority, queued, job_exe_id FROM queue
+WHERE (priority, queued, job_exe_id) >= (:from_priority, CAST(:from_queued AS timestamptz), :from_id)
+ORDER BY priority, queued, job_exe_id
+LIMIT 1
+
 -- overdue -- what waits too long because no node has room now: only the head of the queue is looked at, so that a
 -- backlog of any length costs the same
 SELECT job_exe_id, job_id, job_type_id, priority, queued, node_required_id, cpus_required, mem_required, disk_total_required
 FROM (
     SELECT * FROM queue
     WHERE job_type_id <> ALL (CAST(:blocked_types AS bigint[]))
+      AND (priority, queued, job_exe_id) >= (:from_priority, CAST(:from_queued AS timestamptz), :from_id)
     ORDER BY priority, queued, job_exe_id
     LIMIT 2000
 ) AS head
@@ -78,9 +86,11 @@ UPDATE job SET status = 'RUNNING', started = greatest(:now, queued), last_status
 WHERE status = 'QUEUED'
   AND id IN (SELECT id FROM job WHERE id = ANY (CAST(:job_ids AS bigint[])) ORDER BY id FOR UPDATE)
 
--- dequeue -- the rows of what started, and rows whose execution moved on without them
-DELETE FROM queue USING job_exe e
-WHERE queue.job_exe_id = ANY (CAST(:job_exe_ids AS bigint[])) AND e.id = queue.job_exe_id AND e.status <> 'QUEUED'
+-- dequeue -- rows of executions that moved on without their row: they started now, or were canceled meanwhile. A join
+-- with so long an array is planned as a nested loop over all of it; one look into the index for each row is not.
+DELETE FROM queue
+WHERE job_exe_id = ANY (CAST(:job_exe_ids AS bigint[]))
+  AND (SELECT e.status FROM job_exe e WHERE e.id = queue.job_exe_id) <> 'QUEUED'
 
 -- input_files -- with the time of the earliest source that each file is or descends from
 SELECT f.id, f.workspace_id, f.file_path, f.file_name, f.file_size,
@@ -100,8 +110,9 @@ WHERE i.job_id = ANY (CAST(:job_ids AS bigint[])) AND i.status IN ('QUEUED', 'ER
 RETURNING i.id, i.job_id, i.file_name, i.file_path, i.workspace_id, s.configuration ->> 'mount' AS mount
 
 -- lock_tasks -- the executions of these tasks, in the order in which everybody locks them
-SELECT id, task_id, status, task_ended IS NOT NULL AS has_ended, pre_started IS NOT NULL AS has_started,
-       timeout > 0 AND started + make_interval(secs => timeout) <= :now AS timed_out
+SELECT id, job_id, task_id, status, started, task_ended IS NOT NULL AS has_ended, pre_started IS NOT NULL AS has_started,
+       timeout > 0 AND started + make_interval(secs => timeout) <= :now AS timed_out,
+       EXISTS (SELECT 1 FROM recipe_job r WHERE r.job_id = job_exe.job_id) AS in_recipe
 FROM job_exe
 WHERE task_id = ANY (CAST(:task_ids AS text[]))
 ORDER BY id
