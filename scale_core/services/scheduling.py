@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -155,6 +155,12 @@ def check_epoch(session: Session, epoch: int) -> None:
     newest = session.scalar(select(Scheduler.epoch).where(Scheduler.id == 1).with_for_update(read=True))
     if newest != epoch:
         raise Deposed(f"another offer handler leads: epoch {newest}, ours was {epoch}")
+
+
+def database_time(session: Session) -> datetime:
+    """PostgreSQL's clock. All offer handlers, on whatever machines, measure timeouts by this one."""
+    told: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return told
 
 
 def save_framework_id(session: Session, framework_id: str | None) -> None:
