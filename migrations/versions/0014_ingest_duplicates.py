@@ -1,14 +1,14 @@
 """what becomes of an ingest's duplicates; how many files a Strike sees
 
 Revision ID: 0014
-Revises: 0009
+Revises: 0012
 """
 
 from alembic import op
 import sqlalchemy as sa
 
 revision = '0014'
-down_revision = '0009'
+down_revision = '0012'
 branch_labels = None
 depends_on = None
 
