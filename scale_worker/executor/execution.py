@@ -55,6 +55,10 @@ class _Progress:
     ingests: tuple[IngestOutcome, ...] = ()
     used: dict[str, Any] = field(default_factory=dict)
     succeeded: bool = False
+    clock: timestamps.Clock = field(default_factory=lambda: timestamps.Clock(timestamps.utcnow()))
+
+    def now(self) -> str:
+        return timestamps.isoformat(self.clock.now())
 
 
 def run_execution(spec: ExecutionSpec, directory: Path, node: Node, cancel: Cancellation) -> Outcome:
@@ -240,7 +244,7 @@ class _Phase:
         self.exit_code: int | None = None
 
     def __enter__(self) -> _Phase:
-        self._progress.phases[self._name] = Phase(started=_now())
+        self._progress.phases[self._name] = Phase(started=self._progress.now())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -251,7 +255,7 @@ class _Phase:
         else:
             code = 1
         phases = self._progress.phases
-        phases[self._name] = replace(phases[self._name], completed=_now(), exit_code=code)
+        phases[self._name] = replace(phases[self._name], completed=self._progress.now(), exit_code=code)
 
 
 def _outcome(spec: ExecutionSpec, places: Places, progress: _Progress) -> Outcome:
@@ -278,7 +282,3 @@ def _outcome(spec: ExecutionSpec, places: Places, progress: _Progress) -> Outcom
         stderr=staging.head_and_tail(places.stderr),
         used=progress.used,
     )
-
-
-def _now() -> str:
-    return timestamps.isoformat(timestamps.utcnow())
