@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 
@@ -176,12 +177,14 @@ def ends_of(system: System, load: Load) -> Ends:
         SELECT j.id, j.status, CASE WHEN t.is_system THEN 0 ELSE 1 END
         FROM job j JOIN job_type t ON t.id = j.job_type_id WHERE NOT t.is_long_running""")
     ids = {id_ for id_, _, _ in jobs}
-    executions = system.sql("SELECT id, job_id, status, queued, started, ended FROM job_exe")
+    executions = system.sql("""
+        SELECT id, job_id, status, queued, started, ended,
+            pre_started, pre_completed, job_started, job_completed, post_started, post_completed FROM job_exe""")
     products = "SELECT job_id, job_exe_id, workspace_id, file_path FROM scale_file WHERE file_type = 'PRODUCT'"
     return Ends(
         promised=load.jobs,
         jobs=[JobEnd(*row) for row in jobs],
-        executions=[ExecutionEnd(*row) for row in executions if row[1] in ids],
+        executions=[_execution(row) for row in executions if row[1] in ids],
         queued=[id_ for (id_,) in system.sql("SELECT job_exe_id FROM queue")],
         products=[Product(*row) for row in system.sql(products)],
         present={
@@ -191,6 +194,11 @@ def ends_of(system: System, load: Load) -> Ends:
         },
         once=_once(system, load),
     )
+
+
+def _execution(row: tuple[Any, ...]) -> ExecutionEnd:
+    id_, job_id, status, queued, started, ended, *phases = row
+    return ExecutionEnd(id_, job_id, status, queued, started, ended, list(zip(phases[::2], phases[1::2], strict=True)))
 
 
 def _once(system: System, load: Load) -> dict[str, int]:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,10 +58,13 @@ def wait_for(what: str, look: Callable[[], Found], patience_s: float) -> Found:
 
 
 class System:
-    """Use as a context: started and ready inside, stopped and removed after it."""
+    """Use as a context: started and ready inside, stopped and removed after it.
 
-    def __init__(self, **environment: str) -> None:
-        self._environment = environment
+    `before`: what to put before the command of a process, by its name in the Procfile.
+    """
+
+    def __init__(self, before: Mapping[str, str] | None = None, **environment: str) -> None:
+        self._before, self._environment = before or {}, environment
         self.home = Path(tempfile.mkdtemp(prefix="scale-faults-"))
         self.history = self.home / "history"
         self.notes = self.history / "campaign-0.jsonl"
@@ -112,7 +115,9 @@ class System:
         commands["standby"] = commands["scheduler"]
         commands["master"] = commands.pop("devcluster")
         path = self.home / "Procfile"
-        path.write_text("".join(f"{name}: {command}\n" for name, command in commands.items()))
+        path.write_text(
+            "".join(f"{name}: {self._before.get(name, '')} {command}\n" for name, command in commands.items())
+        )
         return path
 
     def _is_ready(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 from scale_core.errors import Invalid, Problem
@@ -17,6 +18,24 @@ _DURATION = re.compile(
 def utcnow() -> datetime:
     """The present, in UTC, with time zone."""
     return datetime.now(UTC)
+
+
+class Clock:
+    """A time that goes on evenly from `began`, although somebody may set the machine's clock meanwhile.
+
+    It counts while the machine sleeps, as people do.
+    """
+
+    def __init__(self, began: datetime) -> None:
+        self._began, self._mark = began, self._elapsed()
+
+    def now(self) -> datetime:
+        """In UTC, with time zone, like utcnow."""
+        return self._began + timedelta(seconds=self._elapsed() - self._mark)
+
+    @staticmethod
+    def _elapsed() -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def parse_duration(text: str) -> timedelta:

@@ -61,6 +61,7 @@ class ExecutionEnd:
     queued: datetime | None = None
     started: datetime | None = None
     ended: datetime | None = None
+    phases: Sequence[tuple[datetime | None, datetime | None]] = ()  # begin and end of pre, job and post
 
 
 @dataclass(frozen=True)
@@ -267,8 +268,9 @@ def _files(events: Sequence[Event], ends: Ends, completed: Collection[int]) -> I
 
 
 def _clocks(ends: Ends) -> Iterator[Violation]:
-    """Whatever the clocks say, nothing ends before it begins."""
+    """Whatever the clocks say, nothing ends before it begins. (A node's phases are measured by the node alone.)"""
     for execution in ends.executions:
-        moments = [each for each in (execution.started, execution.ended) if each is not None]
-        if moments != sorted(moments):
-            yield Violation("clock", f"execution {execution.id}", f"ran from {moments[0]} to {moments[1]}")
+        for moments in ((execution.queued, execution.started, execution.ended), *execution.phases):
+            known = [each for each in moments if each is not None]
+            if known != sorted(known):
+                yield Violation("clock", f"execution {execution.id}", "goes back: " + ", ".join(map(str, known)))

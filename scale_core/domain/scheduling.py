@@ -155,7 +155,8 @@ class Matcher:
     """Decides page by page; what one page used is gone for the next. Pages come in the queue's order.
 
     `overhead` is what our executor itself needs, charged once on each agent that does not run it yet. An entry that
-    fits nowhere although it has waited for `reserve_after` keeps one node free of later entries until it fits.
+    fits nowhere although it has waited for `reserve_after` keeps one node free of all others until it fits: give the
+    `reservations` of one round to the next, for those that still wait, and add these entries first.
     """
 
     def __init__(
@@ -173,7 +174,6 @@ class Matcher:
         self._now = now
         self._overhead = overhead or Resources()
         self._reserve_after = reserve_after
-        self._wishes = dict(reservations or {})
         self._places = _merge(offers, nodes, executor_id, self._overhead)
         self._by_node = {place.state.node_id: place for place in self._places}
         self._ranking = _Ranking(place for place in self._places if not place.state.refuses and place.room.mem > 0)
@@ -185,6 +185,10 @@ class Matcher:
         self._waiting: dict[int, str] = {}
         self._total = {name: sum(getattr(place.room, name) for place in self._places) for name in NAMES}
         self._max_reserved = max(1, len(self._places) // 4)
+        self._reserved: dict[int, _Place] = {}
+        for node_id, job_exe_id in (reservations or {}).items():
+            if node_id in self._by_node and not self._by_node[node_id].state.refuses:
+                self._keep(self._by_node[node_id], job_exe_id)
 
     @property
     def largest_free(self) -> Resources:
@@ -213,11 +217,15 @@ class Matcher:
         return self._refusal(entry.job_type_id) or ("" if self._find(entry) else self._why(entry))
 
     def result(self) -> Matching:
-        reserved = {p.state.node_id: p.reserved_for for p in self._places if p.reserved_for is not None}
+        reserved = {place.state.node_id: job_exe_id for job_exe_id, place in self._reserved.items()}
         return Matching(tuple(self._launches), dict(self._waiting), reserved)
 
     def _place(self, entry: QueueEntry) -> None:
-        refusal = self._refusal(entry.job_type_id) or self._hopeless.get(entry.shape, "")
+        refusal = self._refusal(entry.job_type_id)
+        if refusal:
+            self._release(entry.job_exe_id)
+        elif entry.job_exe_id not in self._reserved:
+            refusal = self._hopeless.get(entry.shape, "")
         if refusal:
             self._waiting.setdefault(entry.job_type_id, refusal)
             return
@@ -239,8 +247,7 @@ class Matcher:
         self._ranking.moving(place)
         place.has_executor = True
         place.room = place.room - entry.needs
-        if place.reserved_for == entry.job_exe_id:
-            place.reserved_for = None
+        self._release(entry.job_exe_id)
         self._last_place[entry.shape] = place
         headroom = self._headroom.get(entry.job_type_id)
         if headroom is not None:
@@ -249,6 +256,9 @@ class Matcher:
 
     def _find(self, entry: QueueEntry) -> _Place | None:
         """The fullest node that holds the entry, by the resource that is scarcest for it in the whole cluster."""
+        kept = self._reserved.get(entry.job_exe_id)
+        if kept is not None and self._takes(kept, entry):
+            return kept
         last = self._last_place.get(entry.shape)
         if last is not None and self._takes(last, entry):
             return last  # taking from the best fit left it the best fit
@@ -281,25 +291,33 @@ class Matcher:
     def _reserve(self, entry: QueueEntry) -> None:
         if self._reserve_after is None or self._now - entry.queued < self._reserve_after:
             return
-        if sum(place.reserved_for is not None for place in self._places) >= self._max_reserved:
+        if entry.job_exe_id in self._reserved or len(self._reserved) >= self._max_reserved:
             return
         able = [place for place in self._candidates(entry) if self._could_ever_take(place, entry)]
-        best = min(able, key=lambda place: (*self._shortage(place, entry), place.state.hostname), default=None)
+        best = min(able, key=lambda place: (self._shortage(place, entry), place.state.hostname), default=None)
         if best is not None:
-            best.reserved_for = entry.job_exe_id
+            self._keep(best, entry.job_exe_id)
+
+    def _keep(self, place: _Place, job_exe_id: int) -> None:
+        place.reserved_for = job_exe_id
+        self._reserved[job_exe_id] = place
+
+    def _release(self, job_exe_id: int) -> None:
+        place = self._reserved.pop(job_exe_id, None)
+        if place is not None:
+            place.reserved_for = None
 
     def _could_ever_take(self, place: _Place, entry: QueueEntry) -> bool:
         total = place.state.total
         return not place.state.refuses and place.reserved_for is None and (total - self._overhead).holds(entry.needs)
 
-    def _shortage(self, place: _Place, entry: QueueEntry) -> tuple[bool, float]:
-        """How far the node is from holding the entry; the node that was kept for it before comes first."""
+    def _shortage(self, place: _Place, entry: QueueEntry) -> float:
+        """How far the node is from holding the entry, as a share of all that it has."""
         room = place.room
-        missing = max(
+        return max(
             (getattr(entry.needs, name) - getattr(room, name)) / max(getattr(place.state.total, name), 0.001)
             for name in NAMES
         )
-        return self._wishes.get(place.state.node_id) != entry.job_exe_id, missing
 
     def _why(self, entry: QueueEntry) -> str:
         if entry.node_required_id is not None:

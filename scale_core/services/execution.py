@@ -58,13 +58,18 @@ class Finished:
 
 
 def unfinished(session: Session, limit: int, older_than_s: float, now: datetime) -> list[int]:
-    """Executions whose task ended a while ago and that nobody has finished: the sweep that repairs lost messages."""
+    """Executions whose task ended a while ago and that nobody has finished: the sweep that repairs lost messages.
+
+    One that ended in the future is among them: a clock was set back, and waiting for that moment could take an hour.
+    """
+    age = timedelta(seconds=older_than_s)
     return list(
         session.scalars(
             select(JobExecution.id)
             .where(
                 JobExecution.status == ExecutionStatus.RUNNING,
-                JobExecution.task_ended < now - timedelta(seconds=older_than_s),
+                JobExecution.task_ended.is_not(None),
+                ~JobExecution.task_ended.between(now - age, now + age),
             )
             .order_by(JobExecution.id)
             .limit(limit)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -68,6 +68,12 @@ def claim(
         },
     )
     return [_entry(row) for row in rows]
+
+
+def reserving(session: Session, job_exe_ids: Iterable[int]) -> list[QueueEntry]:
+    """Lock the entries that nodes are kept free for; those that are gone, or held by somebody else, are left out."""
+    ids = sorted(job_exe_ids)
+    return [_entry(row) for row in session.execute(SQL["reserving"], {"ids": ids})] if ids else []
 
 
 def overdue(
@@ -149,6 +155,12 @@ def check_epoch(session: Session, epoch: int) -> None:
     newest = session.scalar(select(Scheduler.epoch).where(Scheduler.id == 1).with_for_update(read=True))
     if newest != epoch:
         raise Deposed(f"another offer handler leads: epoch {newest}, ours was {epoch}")
+
+
+def database_time(session: Session) -> datetime:
+    """PostgreSQL's clock. All offer handlers, on whatever machines, measure timeouts by this one."""
+    told: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return told
 
 
 def save_framework_id(session: Session, framework_id: str | None) -> None:

@@ -19,7 +19,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,7 @@ class Options:
     total: Resources
     allocation_interval_s: float
     retry_s: float
+    credentials: Mapping[str, str]  # none: nobody is asked
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -65,6 +66,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--disk", type=float, default=0.0, help="MiB; 0: what is free where the work directory is")
     parser.add_argument("--allocation-interval", type=float, default=0.1, help="seconds between rounds of offers")
     parser.add_argument("--update-retry", type=float, default=10.0, help="seconds until an update is first repeated")
+    parser.add_argument("--credentials", type=Path, help="file of a principal, a space and its secret in each line")
     given = parser.parse_args(arguments)
     if given.agents < 1:
         parser.error("--agents: give at least 1")
@@ -83,7 +85,20 @@ def parse(arguments: Sequence[str]) -> Options:
         total=Resources.of(cpus, mem, disk, PORTS),
         allocation_interval_s=given.allocation_interval,
         retry_s=given.update_retry,
+        credentials=_credentials(given.credentials) if given.credentials else {},
     )
+
+
+def _credentials(path: Path) -> dict[str, str]:
+    """Raises ConfigurationError."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--credentials: {error}") from None
+    pairs = [line.split(" ", 1) for line in lines if line.strip()]
+    if not pairs or any(len(pair) != 2 for pair in pairs):
+        raise ConfigurationError(f"--credentials: each line of {path} must be a principal, a space and its secret")
+    return {pair[0]: pair[1] for pair in pairs}
 
 
 def own_name() -> str:
@@ -118,7 +133,10 @@ async def serve(options: Options, sockets: Sequence[socket.socket], journals: Se
     hosts = Hosts(master, bind)
     for index, (journal, port) in enumerate(zip(journals, options.agent_ports, strict=True)):
         hosts.all.append(AgentHost(master, journal, port, _agent_builder(options, index, master, journal)))
-    server = calls.server(operator_http.handler(master, hosts, master_http.handler(master)))
+    handler = operator_http.handler(master, hosts, master_http.handler(master))
+    if options.credentials:
+        handler = operator_http.authenticated(options.credentials, handler)
+    server = calls.server(handler)
     await loop.create_server(server, sock=sockets[0])
     for host, listener in zip(hosts.all, sockets[1:], strict=True):
         await host.listen(listener)
@@ -149,8 +167,8 @@ def agent_directory(work_dir: Path, number: int) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     logs.configure("devcluster")
-    options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
+        options = parse(sys.argv[1:] if arguments is None else arguments)
         sockets = [bind(port) for port in (options.port, *options.agent_ports)]
         directories = [agent_directory(options.work_dir, number) for number in range(len(options.agent_ports))]
         journals = [Journal(directory / "state.jsonl") for directory in directories]

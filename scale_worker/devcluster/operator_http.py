@@ -18,7 +18,8 @@ A wrong order is answered with 400, 404 or 409 and a line that says what is wron
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import base64
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import orjson
@@ -31,6 +32,7 @@ from scale_worker.devcluster.master import Master
 
 PREFIX = "/devcluster/"
 MAX_S = 3600.0
+OPEN_PATHS = frozenset({"/version", "/health"})  # a real master asks nobody who he is there
 
 
 def handler(master: Master, hosts: Hosts, otherwise: Handler) -> Handler:
@@ -99,6 +101,20 @@ async def _status(request: web.BaseRequest) -> dict[str, Any]:
     if not isinstance(status, dict) or "task_id" not in status or "state" not in status:
         raise CallError(400, "The body must be a TaskStatus: an object with task_id and state at least")
     return status
+
+
+def authenticated(credentials: Mapping[str, str], inner: Handler) -> Handler:
+    """Refuse whoever does not give one of the principals with its secret by HTTP basic authentication."""
+    known = {base64.b64encode(f"{name}:{secret}".encode()).decode() for name, secret in credentials.items()}
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if request.path in OPEN_PATHS or request.path.startswith(PREFIX) or (scheme == "Basic" and given in known):
+            return await inner(request)
+        realm = {"WWW-Authenticate": 'Basic realm="mesos-master-scheduler"'}
+        return web.Response(status=401, text="401 Unauthorized.", headers=realm)
+
+    return handle
 
 
 def _seconds(request: web.BaseRequest, name: str, default: float) -> float:

@@ -23,7 +23,7 @@ from scale_core.errors import ScaleError
 from scale_core.services import scheduling
 from scale_core.services.scheduling import SchedulerState
 from scale_core.settings import Settings
-from scale_core.timestamps import utcnow
+from scale_core.timestamps import Clock, utcnow
 from scale_worker.celery_app import make_app
 from scale_worker.mesos import messages
 from scale_worker.mesos.framework import Driver, Framework, framework_info
@@ -89,7 +89,9 @@ def _handle(
         ),
         epoch=state.epoch,
     )
-    handler = OfferHandler(sessions, driver, inbox, config, notifier.tell, utcnow, acknowledge=acknowledger.tell)
+    handler = OfferHandler(
+        sessions, driver, inbox, config, notifier.tell, _clock(sessions).now, acknowledge=acknowledger.tell
+    )
     keeper.round_began = lambda: handler.round_began
     for watcher in watchers:
         watcher.start()
@@ -130,6 +132,15 @@ def _begin(sessions: Sessions, stopping: threading.Event) -> SchedulerState | No
             logger.error("PostgreSQL: %s", str(error).splitlines()[0])
             stopping.wait(RETRY_S)
     return None
+
+
+def _clock(sessions: Sessions) -> Clock:
+    """PostgreSQL's time, not this machine's: set forward an hour, that would end every job by its timeout."""
+    try:
+        with transaction(sessions) as session:
+            return Clock(scheduling.database_time(session))
+    except SQLAlchemyError:  # gone again since we began to lead
+        return Clock(utcnow())
 
 
 def _start_driver(driver: Driver, stopping: threading.Event) -> None:

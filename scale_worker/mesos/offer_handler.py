@@ -495,8 +495,11 @@ class OfferHandler:
         self._wants_revive = self._wants_revive or (self._has_work and self._is_suppressed)
 
     def _start(self, session: Session) -> scheduling.Started:
+        kept = {entry.job_exe_id: entry for entry in scheduling.reserving(session, self._reservations.values())}
+        self._reservations = {node: job_exe_id for node, job_exe_id in self._reservations.items() if job_exe_id in kept}
         matcher = self._matcher(session)
-        self._match(session, matcher)
+        matcher.add(kept.values())
+        self._match(session, matcher, kept.keys())
         matching = matcher.result()
         self._waiting, self._reservations = dict(matching.waiting), matching.reservations
         self._launches = self._by_execution(matching)
@@ -521,7 +524,7 @@ class OfferHandler:
             reservations=self._reservations,
         )
 
-    def _match(self, session: Session, matcher: Matcher) -> None:
+    def _match(self, session: Session, matcher: Matcher, seen: Collection[int]) -> None:
         after, launched = self._head.just_before, 0
         reserve_after = timedelta(seconds=self._config.reserve_after_s)
         extra = scheduling.overdue(
@@ -531,7 +534,7 @@ class OfferHandler:
             window = min(FIRST_CLAIM * 2**number, CLAIM_WINDOW)
             free, blocked = matcher.largest_free, matcher.blocked_types
             page = scheduling.claim(session, window, free, blocked, after, matcher.hopeless)
-            launched += len(matcher.add([*page, *extra]))
+            launched += len(matcher.add(entry for entry in [*page, *extra] if entry.job_exe_id not in seen))
             extra = []
             if len(page) < window:
                 return

@@ -43,7 +43,7 @@ JOB = words(
     " mem_required gpus_required disk_in_required disk_out_required created queued started ended last_status_change"
     " last_modified"
 )
-JOB_DETAILS = JOB | words("retry data results recipes job_exes inputs outputs input_files products")
+JOB_DETAILS = JOB | words("retry waiting data results recipes job_exes inputs outputs input_files products")
 JOB_IN_EXECUTION = words("id job_type job_type_rev event error status priority num_exes")
 EXECUTION = words(
     "id status command_arguments timeout pre_started pre_completed pre_exit_code job_started job_completed"

@@ -122,6 +122,8 @@ def test_an_end_that_must_not_be(changes: dict[str, Any], rule: str) -> None:
     [
         ({"status": "RUNNING"}, "stuck"),
         ({"started": T0 + timedelta(hours=1)}, "clock"),
+        ({"queued": T0 + timedelta(seconds=1)}, "clock"),
+        ({"phases": [(T0, None), (T0, T0 - timedelta(seconds=1))]}, "clock"),
         ({"id": 1, "status": "COMPLETED"}, "products"),
     ],
 )

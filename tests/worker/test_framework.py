@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import pytest
 
 from scale_core.domain.task import TaskState, TaskUpdate
+from scale_core.errors import ConfigurationError
 from scale_core.settings import Settings
 from scale_worker.mesos import messages
 from scale_worker.mesos.framework import Driver, Framework, framework_info
@@ -385,3 +386,46 @@ def test_records_arrive_whole_however_they_are_cut(size: int) -> None:
 def test_a_stream_without_lengths_is_refused() -> None:
     with pytest.raises(ValueError, match="boundaries"):
         list(Records().feed(b"<html>no record at all</html>"))
+
+
+@pytest.mark.parametrize("text", ["m1", "m1:5050,m2:5051", " m1 , m2:1 ", "zk://z1:2181,z2:2181/mesos", ""])
+def test_addresses_of_masters(text: str) -> None:
+    assert Settings.from_environ({"SCALE_MESOS_MASTER": text}).mesos_master == text.strip()
+
+
+@pytest.mark.parametrize("text", ["m1:", "m1:port", "m1:70000", ":5050", "http://m1:5050", "zk://z1:2181"])
+def test_what_is_no_address_is_refused_at_the_start(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="SCALE_MESOS_MASTER"):
+        Settings.from_environ({"SCALE_MESOS_MASTER": text})
+
+
+def test_the_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("geheim\n")
+    given = {"SCALE_MESOS_SECRET": "other", "SCALE_MESOS_SECRET_FILE": str(tmp_path / "secret")}
+    settings = Settings.from_environ(given)
+    assert settings.mesos_secret == "geheim"
+    assert "geheim" not in repr(settings)
+    with pytest.raises(ConfigurationError, match="SCALE_MESOS_SECRET_FILE"):
+        Settings.from_environ({"SCALE_MESOS_SECRET_FILE": str(tmp_path / "none")})
+
+
+def test_a_master_that_asks_who_we_are(tmp_path: Path) -> None:
+    (tmp_path / "credentials").write_text("scale ge heim\n")
+    options = (4, 4096, 10000, "node-1", f"--credentials={tmp_path / 'credentials'}")
+    with devcluster(tmp_path / "cluster", *options) as cluster:
+        with Client(cluster.master, principal="scale", secret="wrong") as stranger:
+            assert "401" in stranger.next(messages.FrameworkError).message
+        with Client(cluster.master, principal="scale", secret="ge heim") as client:
+            client.next(messages.Subscribed)
+            client.driver.reconcile([("ghost", "")])
+            assert client.next(messages.UpdateReceived).update.task_id == "ghost"
+
+
+def test_task_groups_are_refused_by_the_devcluster(cluster: Cluster) -> None:
+    with Client(cluster.master) as client:
+        client.next(messages.Subscribed)
+        (offer,) = client.next(messages.OffersReceived).offers
+        group = {"executor": {}, "task_group": {"tasks": [{**TASK, "agent_id": {"value": offer.agent_id}}]}}
+        client.driver.acceptOffers([{"value": offer.id}], [{"type": "LAUNCH_GROUP", "launch_group": group}])
+        update = client.next(messages.UpdateReceived).update
+        assert (update.state, update.reason) == (TaskState.ERROR, "REASON_TASK_GROUP_INVALID")

@@ -17,6 +17,14 @@ ORDER BY priority, queued, job_exe_id
 LIMIT :window
 FOR UPDATE SKIP LOCKED
 
+-- reserving -- entries that nodes are kept free for, if they still wait
+SELECT job_exe_id, job_id, job_type_id, priority, queued, node_required_id, cpus_required, mem_required, disk_total_required,
+       gpus_required
+FROM queue
+WHERE job_exe_id = ANY (CAST(:ids AS bigint[]))
+ORDER BY priority, queued, job_exe_id
+FOR UPDATE SKIP LOCKED
+
 -- head -- the first row at or behind a place in the queue's order. Whoever remembers it and looks from there on next time
 -- walks once over the entries that PostgreSQL keeps of deleted rows while an old snapshot is open, not in every round.
 SELECT priority, queued, job_exe_id FROM queue
@@ -64,7 +72,7 @@ SELECT id, is_paused, max_scheduled,
 FROM job_type
 WHERE is_paused OR max_scheduled > 0
 
--- start -- QUEUED to RUNNING for a whole batch. Executions that a cancel holds are skipped, never waited for: the
+-- start -- QUEUED to RUNNING for a whole batch. Never before it was queued, whatever the clocks of two machines say. Executions that a cancel holds are skipped, never waited for: the
 -- queue rows are locked already, and everybody else locks executions first.
 WITH launch AS (
     SELECT * FROM unnest(CAST(:job_exe_ids AS bigint[]), CAST(:node_ids AS bigint[]), CAST(:agent_ids AS text[]),
@@ -77,7 +85,7 @@ WITH launch AS (
     FOR UPDATE OF e SKIP LOCKED
 )
 UPDATE job_exe e
-SET status = 'RUNNING', started = :now, last_modified = clock_timestamp(), node_id = launch.node_id,
+SET status = 'RUNNING', started = greatest(:now, e.queued), last_modified = clock_timestamp(), node_id = launch.node_id,
     agent_id = launch.agent_id, task_id = launch.task_id, cpus_scheduled = q.cpus_required,
     mem_scheduled = q.mem_required, disk_in_scheduled = q.disk_in_required, disk_out_scheduled = q.disk_out_required,
     disk_total_scheduled = q.disk_total_required, gpus_scheduled = q.gpus_required
@@ -88,7 +96,7 @@ WHERE e.id = startable.id
 RETURNING e.id, e.job_id
 
 -- start_jobs --
-UPDATE job SET status = 'RUNNING', started = :now, last_status_change = :now, last_modified = clock_timestamp()
+UPDATE job SET status = 'RUNNING', started = greatest(:now, queued), last_status_change = :now, last_modified = clock_timestamp()
 WHERE status = 'QUEUED'
   AND id IN (SELECT id FROM job WHERE id = ANY (CAST(:job_ids AS bigint[])) ORDER BY id FOR UPDATE)
 
@@ -147,9 +155,11 @@ INSERT INTO job_exe_log (job_exe_id, stdout, stderr)
 SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:stdouts AS bytea[]), CAST(:stderrs AS bytea[]))
 ON CONFLICT (job_exe_id) DO NOTHING
 
--- running_tasks -- tasks of which Mesos should know, for reconciliation
+-- running_tasks -- tasks of which Mesos should know, for reconciliation. One that started in the future is old: a clock
+-- was set back meanwhile.
 SELECT task_id, agent_id FROM job_exe
-WHERE status = 'RUNNING' AND task_ended IS NULL AND task_id IS NOT NULL AND started <= :before
+WHERE status = 'RUNNING' AND task_ended IS NULL AND task_id IS NOT NULL
+  AND (started <= :before OR started > CAST(:before AS timestamptz) + interval '5 minutes')
 ORDER BY id
 
 -- lose_tasks --

@@ -1,0 +1,87 @@
+"""The clocks of the scheduler's and of a node's machine are set forward and back by an hour while jobs run."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from faults import campaign
+from faults.load import Load
+from faults.system import System
+from scale_core.domain import history
+from scale_core.settings import CHECKOUT
+
+LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.skipif(not LIBRARIES, reason="libfaketime is not installed (Debian: the package libfaketime)"),
+]
+PATIENCE_S = 90.0
+HOUR_S = 3600.0
+
+
+class Clock:
+    """What date a process sees: the file's offset from the real one, read anew at each look. Time goes on evenly."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.set("+0")
+
+    def set(self, offset: str) -> None:
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(f"{offset}\n")
+        fresh.replace(self._path)
+
+    @property
+    def command(self) -> str:
+        """What to put before a program."""
+        fake = {
+            "LD_PRELOAD": str(LIBRARIES[0]),
+            "FAKETIME_TIMESTAMP_FILE": str(self._path),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        return "env " + " ".join(f"{name}={shlex.quote(value)}" for name, value in fake.items())
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Clock:
+    return Clock(tmp_path / "offset")
+
+
+@pytest.fixture
+def system(clock: Clock) -> Iterator[System]:
+    executor = f"cd {shlex.quote(str(CHECKOUT))} && exec {clock.command} {sys.executable} -m scale_worker.executor"
+    with System({"scheduler": clock.command, "standby": clock.command}, SCALE_EXECUTOR_COMMAND=executor) as made:
+        yield made
+
+
+def test_clocks_that_jump_lose_nothing_and_no_duration_is_negative(system: System, clock: Clock) -> None:
+    load = Load(system, 1)
+    load.start()
+    for offset in ("+1h", "+0", "-1h", "+0"):
+        time.sleep(2.0)
+        clock.set(offset)
+    time.sleep(2.0)
+    load.finish()
+    campaign.until_quiet(system, load, PATIENCE_S)
+
+    events = system.events()
+    assert history.check(events, campaign.ends_of(system, load)) == []
+    assert len(load.jobs) > 10
+    assert {event.process for event in events if jumped(event)} == {"scheduler", "executor"}
+
+
+def jumped(event: history.Event) -> bool:
+    """Whether the process saw another date than the worker and the database, whose clocks stayed."""
+    clock = event.facts.get("clock")
+    if clock is None:
+        return False
+    real = time.time() - (time.monotonic() - event.at)
+    return abs(datetime.fromisoformat(clock).timestamp() - real) > HOUR_S / 2
