@@ -291,3 +291,10 @@ def processes_of(job_exe_id: int) -> list[psutil.Process]:
         if (process.info["environ"] or {}).get("SCALE_JOB_EXE_ID") == str(job_exe_id):
             found.append(process)
     return found
+
+
+def test_a_node_tells_what_is_really_used(scale: Scale, make: Callable[..., dict[str, Any]]) -> None:
+    assert scale.until(scale.queue(make("true")), "COMPLETED")
+    wait_for("its executor to tell", lambda: scale.run_sql("SELECT id FROM node WHERE usage ->> 'version' IS NOT NULL"))
+    (node,) = scale.results("nodes/")
+    assert scale.get(f"nodes/{node['id']}/")["resources"]["used"]["mem"] > 0
