@@ -147,14 +147,46 @@ class SchedulerResult:
         Console().print(table)
 
 
+@dataclass(frozen=True)
+class IngestResult:
+    """Small files per second and large ones in MiB/s, through Scale and by `cp`; `ingested` is the time from a file's
+    rename to INGESTED, one file at a time beside `old` others."""
+
+    small: int
+    small_rate: float
+    small_copy_rate: float
+    old: int
+    ingested: Spread
+    large_mib: int
+    large_rate: float
+    large_copy_rate: float
+    bench: str = "ingest"
+    load: tuple[float, ...] = ()  # of the machine before: 1, 5 and 15 minutes
+    cores: int = os.cpu_count() or 1
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    def show(self) -> None:
+        table = Table(title=f"files through a Strike, {self.cores} cores")
+        for column in ("", "Scale", "cp"):
+            table.add_column(column, justify="right" if column else "left")
+        table.add_row(f"{self.small} small files at once, files/s", f"{self.small_rate}", f"{self.small_copy_rate}")
+        table.add_row(f"{self.large_mib} MiB of large files, MiB/s", f"{self.large_rate}", f"{self.large_copy_rate}")
+        spread = f"{self.ingested.p50:.0f}, {self.ingested.p95:.0f}, {self.ingested.max:.0f}"
+        table.add_row(f"rename to INGESTED beside {self.old} old ones: p50, p95, max, ms", spread)
+        table.caption = f"load before: {' '.join(f'{value:.2f}' for value in self.load)}"
+        Console().print(table)
+
+
 def say(message: str) -> None:
     """Progress, beside the results."""
     print(message, file=sys.stderr, flush=True)
 
 
-def show(result: JobsResult | ApiResult | SchedulerResult) -> None:
+def show(result: JobsResult | ApiResult | SchedulerResult | IngestResult) -> None:
     """The table, and as the last line the JSON object."""
-    if isinstance(result, ApiResult | SchedulerResult):
+    if isinstance(result, ApiResult | SchedulerResult | IngestResult):
         result.show()
         print(result.to_json())
         return

@@ -52,6 +52,10 @@ class Settings:
     mounts: Mapping[str, str] = field(default_factory=dict)
     strike_scan_s: float = 1.0
     sweep_s: float = 5.0
+    keep_logs_days: float = 30.0  # 0: for ever, as in the other three
+    keep_events_days: float = 365.0
+    keep_metrics_days: float = 1825.0
+    keep_load_days: float = 90.0
     offer_hold_s: float = 5.0
     reserve_after_s: float = 60.0
     reconcile_s: float = 60.0
@@ -107,6 +111,10 @@ class Settings:
             mounts=parse_mounts(env.get("SCALE_MOUNTS", "")),
             strike_scan_s=_number(env, "SCALE_STRIKE_SCAN_S", cls.strike_scan_s, float),
             sweep_s=_number(env, "SCALE_SWEEP_S", cls.sweep_s, float),
+            keep_logs_days=_number(env, "SCALE_KEEP_LOGS_DAYS", cls.keep_logs_days, float),
+            keep_events_days=_number(env, "SCALE_KEEP_EVENTS_DAYS", cls.keep_events_days, float),
+            keep_metrics_days=_number(env, "SCALE_KEEP_METRICS_DAYS", cls.keep_metrics_days, float),
+            keep_load_days=_number(env, "SCALE_KEEP_LOAD_DAYS", cls.keep_load_days, float),
             offer_hold_s=_number(env, "SCALE_OFFER_HOLD_S", cls.offer_hold_s, float),
             reserve_after_s=_number(env, "SCALE_RESERVE_AFTER_S", cls.reserve_after_s, float),
             node_error_rate=_number(env, "SCALE_NODE_ERROR_RATE", cls.node_error_rate, float),

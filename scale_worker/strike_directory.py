@@ -15,6 +15,7 @@ from pathlib import Path
 
 from scale_core.brokers import resolve_mount, set_aside
 from scale_core.errors import BrokerError
+from scale_core.patience import within
 from scale_core.services.ingest import Listed, StoredIngest
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,8 @@ def pending_originals(directory: Path) -> list[int]:
 def remove_original(original: StoredIngest, mounts: Mapping[str, str]) -> None:
     """The original of an ingest that is over. A failure is logged; the next scan tries again."""
     try:
-        remove_originals(resolve_mount(original.mount, mounts), original.ingest_id)
+        directory = resolve_mount(original.mount, mounts)
+        within(original.mount, lambda: remove_originals(directory, original.ingest_id))
     except BrokerError as error:
         logger.error("the original of ingest %d stays: %s", original.ingest_id, error)
 

@@ -21,10 +21,11 @@ from scale_api.schemas import JobInExecution, Reference, SourceAnswer, Warnings
 from scale_api.shapes import shape_of
 from scale_core.brokers import resolve_mount
 from scale_core.errors import BrokerError, Invalid, Problem
+from scale_core.patience import within
 from scale_core.queries import ingest as queries
 from scale_core.queries.listing import Period
 from scale_core.queries.shape import Shape
-from scale_core.services import strike, version
+from scale_core.services import ingest, strike, version
 from scale_core.timestamps import utcnow
 
 STATUS_DAYS = 7
@@ -70,7 +71,7 @@ class StrikeBody(StrikePatch):
 
 
 class StrikeAnswer(Answer):
-    """`last_scan` and `last_error` tell whether the directory could be read."""
+    """`last_scan` and `last_error` tell whether the directory could be read; `files_seen` lay in it then."""
 
     id = fields.Integer()
     name = fields.String()
@@ -81,6 +82,7 @@ class StrikeAnswer(Answer):
     last_modified = Time()
     last_scan = Time(allow_none=True)
     last_error = fields.String(allow_none=True)
+    files_seen = fields.Integer()
 
 
 class StrikeWithJobAnswer(StrikeAnswer):
@@ -170,6 +172,16 @@ class IngestDetails(MethodView):
         return queries.get_ingest(session(), ingest_id)
 
 
+@blp.route("/ingests/<id:ingest_id>/retry/")
+class IngestRetry(MethodView):
+    @blp.response(200, IngestDetailsAnswer)
+    def post(self, ingest_id: int) -> Any:
+        """Try an ERRORED ingest again, with a new job; answered with its details"""
+        with transaction() as writing:
+            ingest.retry(writing, ingest_id, utcnow())
+        return queries.get_ingest(session(), ingest_id)
+
+
 @blp.route("/ingests/<string:file_name>/")
 class IngestByName(MethodView):
     @blp.response(200, IngestDetailsAnswer)
@@ -248,8 +260,9 @@ def _require_directory(configuration: Mapping[str, Any]) -> None:
         return  # the service names all that is wrong with the document
     try:
         directory = resolve_mount(mount, current_app.extensions["scale_settings"].mounts)
+        exists = within(mount, lambda: os.path.isdir(directory))
     except BrokerError as error:
         raise Invalid(problems=[Problem("configuration.mount", str(error))]) from error
-    if not os.path.isdir(directory):
+    if not exists:
         problem = f"the directory {directory} does not exist on this machine; make it or mount it first"
         raise Invalid(problems=[Problem("configuration.mount", problem)])

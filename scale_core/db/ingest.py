@@ -9,7 +9,7 @@ from sqlalchemy import ARRAY, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from scale_core.db.base import Base, BigInt, Document, Id, Stamped, enum_of
-from scale_core.domain.ingest import OPEN_STATUSES, IngestStatus
+from scale_core.domain.ingest import OPEN_STATUSES, Duplicates, IngestStatus
 
 if TYPE_CHECKING:
     from scale_core.db.file import ScaleFile, Workspace
@@ -31,6 +31,7 @@ class Strike(Stamped, Base):
     job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"), unique=True)
     last_scan: Mapped[datetime | None]
     last_error: Mapped[str | None] = mapped_column(Text)
+    files_seen: Mapped[int] = mapped_column(server_default=text("0"))  # regular files there at the last good scan
 
     job: Mapped[Job | None] = relationship("Job")
 
@@ -71,6 +72,9 @@ class Ingest(Stamped, Base):
     data_type: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     file_path: Mapped[str] = mapped_column(Text, server_default="")
     workspace_id: Mapped[int | None] = mapped_column(ForeignKey("workspace.id"), index=True)
+    duplicates: Mapped[Duplicates] = mapped_column(
+        enum_of(Duplicates, "duplicates"), default=Duplicates.SET_ASIDE, server_default="set_aside"
+    )
     ingest_path: Mapped[str] = mapped_column(Text, server_default="")
     ingest_started: Mapped[datetime | None]
     ingest_ended: Mapped[datetime | None] = mapped_column(index=True)

@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates
 
 from scale_core.documents import load, version_field
 from scale_core.documents.trigger_rule import TAG
-from scale_core.domain.ingest import IngestRule, StrikeConfig
+from scale_core.domain.ingest import Duplicates, IngestRule, StrikeConfig
 
 
 class FileToIngestSchema(Schema):
@@ -18,6 +18,10 @@ class FileToIngestSchema(Schema):
     data_types = fields.List(fields.String(validate=TAG), load_default=list)
     workspace_path = fields.String(required=True)
     workspace_name = fields.String(required=True)
+    # not in the documentation: left out, duplicates are set aside as it says
+    duplicates = fields.String(
+        validate=validate.OneOf(tuple(Duplicates), error="must be one of set_aside, discard, keep, replace")
+    )
 
     @validates("filename_regex")
     def expression_compiles(self, value: str, **_: Any) -> None:
@@ -69,6 +73,7 @@ def _rule(entry: dict[str, Any]) -> IngestRule:
     return IngestRule(
         filename_regex=entry["filename_regex"],
         data_types=tuple(entry["data_types"]),
+        duplicates=Duplicates(entry.get("duplicates", Duplicates.SET_ASIDE)),
         # the documentation's own example begins with a slash: inside the workspace all the same
         workspace_path=posixpath.normpath(entry["workspace_path"].strip("/") or "."),
         workspace_name=entry["workspace_name"],

@@ -69,6 +69,7 @@ class IngestItem:
     workspace_id: int
     file_path: str  # where to store it, relative to the workspace's root
     known_checksums: tuple[str, ...] = ()  # SHA-256 of catalogued files of the same name: one of these is a duplicate
+    discard_duplicate: bool = False  # leave a duplicate's original to be removed, instead of setting it aside
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -20,7 +20,20 @@ class IngestStatus(StrEnum):
     DUPLICATE = "DUPLICATE"
 
 
+class Duplicates(StrEnum):
+    """What becomes of a file whose name and content are catalogued already: `duplicates` of a Strike's rule."""
+
+    SET_ASIDE = "set_aside"  # DUPLICATE; the original goes to duplicate/
+    DISCARD = "discard"  # DUPLICATE; the original is removed
+    KEEP = "keep"  # INGESTED beside the other one
+    REPLACE = "replace"  # INGESTED; the one that was there leaves the catalogue, and rules fire for the new one
+
+
 S = IngestStatus
+
+# Files that one scan saw share an execution up to these limits: starting one costs more than moving a small file
+BATCH_FILES = 100
+BATCH_BYTES = 64 * 2**20
 
 INGEST_MOVES: dict[IngestStatus, frozenset[IngestStatus]] = {
     S.TRANSFERRING: frozenset({S.TRANSFERRED, S.ERRORED}),
@@ -45,6 +58,7 @@ class IngestRule:
     data_types: tuple[str, ...]
     workspace_path: str
     workspace_name: str
+    duplicates: Duplicates
     matches: Callable[[str], bool]
 
     def file_path(self, file_name: str, day: date) -> str:
@@ -70,3 +84,15 @@ class StrikeConfig:
     def rule_for(self, file_name: str) -> IngestRule | None:
         """The first rule that matches."""
         return next((rule for rule in self.rules if rule.matches(file_name)), None)
+
+
+def batches(sizes: Sequence[int]) -> list[slice]:
+    """Neighbours that share one scale-ingest execution, given the sizes of files in bytes; a large file has its own."""
+    found: list[slice] = []
+    start = total = 0
+    for index, size in enumerate(sizes):
+        if index > start and (index - start >= BATCH_FILES or total + size > BATCH_BYTES):
+            found.append(slice(start, index))
+            start, total = index, 0
+        total += size
+    return [*found, slice(start, len(sizes))] if sizes else []

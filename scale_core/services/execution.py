@@ -124,7 +124,7 @@ def finish(session: Session, ids: Sequence[int], now: datetime, backoff: Backoff
             failed.append((end, failure_))
     completion.complete(session, completed, statuses, now)
     for end, failure_ in failed:
-        _fail(session, end, owners[end.job_id], failure_, now, backoff)
+        removable += _fail(session, end, owners[end.job_id], failure_, now, backoff)
     recipe.advance(session, list(recipes.values()), now)
     done = tuple(each.id for each in executions)
     absent = _elsewhere(session, ids) if len(done) < len(ids) else []
@@ -201,8 +201,14 @@ def _catalogue_outcome(
     return originals, moving
 
 
-def _fail(session: Session, end: End, owner: Job, failed: Failure, now: datetime, backoff: Backoff) -> None:
-    """Fail the execution; the job goes back to the queue by itself or fails for good."""
+def _fail(
+    session: Session, end: End, owner: Job, failed: Failure, now: datetime, backoff: Backoff
+) -> list[StoredIngest]:
+    """Fail the execution; the job goes back to the queue by itself or fails for good.
+
+    Files that it ingested all the same are catalogued; returns their originals, to be removed.
+    """
+    originals: list[StoredIngest] = []
     cause = error.by_name(session, failed.error)
     completion.write(session, [end.row(ExecutionStatus.FAILED, failed.message, cause.id)])
     is_free = failed.lost and owner.num_lost < rules.MAX_LOST
@@ -223,7 +229,10 @@ def _fail(session: Session, end: End, owner: Job, failed: Failure, now: datetime
     )
     is_ingest = owner.job_type.name == ingest.INGEST_TYPE and owner.job_type.is_system
     if is_ingest:
-        ingest.fail(session, owner.id, failed.message or cause.title or cause.name, again=again)
+        outcomes = Outcome.from_dict(end.outcome).ingests if end.outcome.get("ingests") else ()
+        originals = ingest.complete(session, owner.id, outcomes, now) if outcomes else []
+        reason = failed.message or cause.title or cause.name
+        ingest.fail(session, owner.id, reason, again=again, outcomes=outcomes)
     session.flush()
     if again:
         delay_s = 0.0 if is_free else backoff.delay_s(tries, random.random())  # noqa: S311 - spreads, hides nothing
@@ -239,11 +248,12 @@ def _fail(session: Session, end: End, owner: Job, failed: Failure, now: datetime
         not_before = now + timedelta(seconds=delay_s) if delay_s else None
         job.enqueue(session, [job.QueueRequest(owner.id, not_before=not_before)], now)
         session.execute(update(Job).where(Job.id == owner.id).values(reason=reason, retry_decision=decided))
-        return
+        return originals
     rules.check_move(owner.id, owner.status, JobStatus.FAILED)
     owner.status, owner.ended, owner.last_status_change = JobStatus.FAILED, end.ended, now
     owner.error_id, owner.reason = cause.id, failed.message
     session.flush()
+    return originals
 
 
 def _results(interface: JobInterface, outputs: Mapping[str, Sequence[int]]) -> dict[str, Any]:

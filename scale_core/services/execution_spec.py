@@ -17,10 +17,12 @@ from scale_core.db.job import Job, JobExecution, JobType, JobTypeRevision
 from scale_core.db.recipe import Recipe, RecipeJob, RecipeType
 from scale_core.db.sql import load
 from scale_core.domain.execution import ExecutionSpec, IngestItem, Input, InputFile, Output, WorkspaceAccess
+from scale_core.domain.ingest import Duplicates
 from scale_core.domain.output import output_path
 
 SQL = load("queue")
 INGEST_JOB_TYPE = "scale-ingest"
+_REFUSED = (Duplicates.SET_ASIDE, Duplicates.DISCARD)  # the others are stored whatever is there already
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,8 @@ def _ingests(session: Session, job_ids: Sequence[int], now: datetime) -> dict[in
                 file_name=row.file_name,
                 workspace_id=row.workspace_id,
                 file_path=row.file_path,
-                known_checksums=tuple(known[row.file_name]),
+                known_checksums=tuple(known[row.file_name]) if row.duplicates in _REFUSED else (),
+                discard_duplicate=row.duplicates == Duplicates.DISCARD,
             )
         )
     return items

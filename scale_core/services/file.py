@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from scale_core import timestamps
@@ -35,21 +35,37 @@ def register_source(session: Session, ingest: Ingest, outcome: IngestOutcome, no
         created=now,
     )
     session.add(source)
-    session.flush()
     return source
 
 
-def same_content(session: Session, file_name: str, checksum: str | None) -> ScaleFile | None:
-    """A catalogued source of this name and content, if there is one."""
-    return session.scalar(
-        select(ScaleFile)
+def same_contents(
+    session: Session, contents: Sequence[tuple[str, str | None]]
+) -> dict[tuple[str, str | None], ScaleFile]:
+    """Catalogued sources of these names and SHA-256s, the oldest of each."""
+    query = select(ScaleFile).where(
+        ScaleFile.file_type == FileType.SOURCE,
+        ScaleFile.file_name == func.any([name for name, _ in contents]),
+        ScaleFile.is_deleted.is_(False),
+    )
+    wanted = set(contents)
+    found: dict[tuple[str, str | None], ScaleFile] = {}
+    for source in session.scalars(query.order_by(ScaleFile.id)):
+        if (source.file_name, source.checksum) in wanted:
+            found.setdefault((source.file_name, source.checksum), source)
+    return found
+
+
+def replace_sources(session: Session, file_name: str, checksum: str | None, now: datetime) -> None:
+    """Sources of this name and content leave the catalogue; their files stay, because jobs may be reading them."""
+    session.execute(
+        update(ScaleFile)
         .where(
             ScaleFile.file_type == FileType.SOURCE,
             ScaleFile.file_name == file_name,
             ScaleFile.checksum == checksum,
             ScaleFile.is_deleted.is_(False),
         )
-        .limit(1)
+        .values(is_deleted=True, deleted=now)
     )
 
 

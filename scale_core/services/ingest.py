@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from scale_core.db.file import ScaleFile
+from scale_core.db.file import ScaleFile, Workspace
 from scale_core.db.ingest import Ingest
 from scale_core.db.trigger import RuleType
 from scale_core.documents import strike_configuration
 from scale_core.domain.execution import IngestOutcome
-from scale_core.domain.ingest import INGEST_MOVES, OPEN_STATUSES, IngestStatus, StrikeConfig
+from scale_core.domain.ingest import INGEST_MOVES, OPEN_STATUSES, Duplicates, IngestStatus, StrikeConfig, batches
 from scale_core.domain.media_type import guess
 from scale_core.errors import Conflict
-from scale_core.services import event, file, job, trigger, workspace
+from scale_core.services import event, file, get, job, trigger, workspace
 
 INGEST_TYPE = "scale-ingest"
+# what an outcome can still change: the outcome of an execution may be seen twice
+_UNDER_WAY = (IngestStatus.QUEUED, IngestStatus.INGESTING, IngestStatus.ERRORED)
 
 
 @dataclass(frozen=True)
@@ -111,20 +114,63 @@ def complete(session: Session, job_id: int, outcomes: Sequence[IngestOutcome], n
     """Record what a scale-ingest execution did: sources catalogued, INGEST rules fired. Returns originals to remove."""
     by_id = {outcome.ingest_id: outcome for outcome in outcomes}
     query = select(Ingest).where(Ingest.job_id == job_id, Ingest.id.in_(by_id)).order_by(Ingest.id)
-    removable = []
-    for ingest in session.scalars(query.with_for_update(of=Ingest)):
+    ingests = [each for each in session.scalars(query.with_for_update(of=Ingest)) if each.status in _UNDER_WAY]
+    known = file.same_contents(session, [(each.file_name, by_id[each.id].checksum) for each in ingests])
+    removable, sources = [], []
+    for ingest in ingests:
         outcome = by_id[ingest.id]
         if outcome.result == "error":
             _move(ingest, IngestStatus.ERRORED, outcome.error)
             continue
-        _record_outcome(session, ingest, outcome, now)
+        source = _record_outcome(session, ingest, outcome, known.get((ingest.file_name, outcome.checksum)), now)
+        sources += [source] if source else []
         removable.append(StoredIngest(ingest.id, ingest.strike.configuration["mount"], ingest.file_name))
     session.flush()
+    trigger.fire(session, RuleType.INGEST, sources, now, now)
     return removable
 
 
-def fail(session: Session, job_id: int, reason: str, *, again: bool) -> None:
-    """Its job failed: for good (ERRORED, with the reason), or it is tried again (QUEUED)."""
+def retry(session: Session, ingest_id: int, now: datetime) -> Ingest:
+    """Try an ERRORED ingest again, with a job of its own. Raises NotFound, Conflict when that cannot be.
+
+    One whose workspace could not be used then is given the place that its Strike's rules name now.
+    """
+    ingest = get(session, Ingest, ingest_id, "ingest", lock=True)
+    if ingest.status is not IngestStatus.ERRORED:
+        raise Conflict(f"ingest {ingest.id} is {ingest.status}; only an ERRORED one can be tried again")
+    if ingest.transfer_ended is None:
+        raise Conflict(f"ingest {ingest.id} never arrived whole; send {ingest.file_name!r} again")
+    _require_no_other(session, ingest)
+    config = strike_configuration.parse(ingest.strike.configuration)
+    if ingest.workspace_id is None:
+        problem = _place(ingest, config, workspace.by_names(session, [r.workspace_name for r in config.rules]), now)
+        if problem:
+            raise Conflict(f"ingest {ingest.id} cannot be tried again: {problem[1]}")
+        _avoid_taken_paths(session, [ingest])
+    elif not workspace.activity(session, [ingest.workspace_id])[ingest.workspace_id]:
+        raise Conflict(f"ingest {ingest.id} cannot be tried again: its workspace is archived")
+    request = _make_job(session, event.user_event(session, now), config.mount, [ingest], now)
+    job.enqueue(session, [request], now)
+    session.flush()
+    return ingest
+
+
+def _require_no_other(session: Session, ingest: Ingest) -> None:
+    """A name belongs to one open ingest of its Strike."""
+    other = session.scalar(
+        select(Ingest.id).where(
+            Ingest.strike_id == ingest.strike_id,
+            Ingest.file_name == ingest.file_name,
+            Ingest.status.in_(OPEN_STATUSES),
+        )
+    )
+    if other is not None:
+        raise Conflict(f"ingest {other} is at work on {ingest.file_name!r}; wait for its end")
+
+
+def fail(session: Session, job_id: int, reason: str, *, again: bool, outcomes: Sequence[IngestOutcome] = ()) -> None:
+    """Its job failed: for good (ERRORED, each with its own reason), or what is not done is tried again (QUEUED)."""
+    reasons = {outcome.ingest_id: outcome.error for outcome in outcomes if outcome.error}
     query = select(Ingest).where(
         Ingest.job_id == job_id,
         Ingest.status.in_((IngestStatus.QUEUED, IngestStatus.INGESTING, IngestStatus.ERRORED)),
@@ -132,25 +178,30 @@ def fail(session: Session, job_id: int, reason: str, *, again: bool) -> None:
     for ingest in session.scalars(query.order_by(Ingest.id).with_for_update(of=Ingest)):
         if ingest.status is not IngestStatus.ERRORED or again:
             if ingest.status is not IngestStatus.QUEUED or not again:
-                _move(ingest, IngestStatus.QUEUED if again else IngestStatus.ERRORED, reason)
+                status = IngestStatus.QUEUED if again else IngestStatus.ERRORED
+                _move(ingest, status, reasons.get(ingest.id, reason))
         elif not ingest.reason:
-            ingest.reason = reason
+            ingest.reason = reasons.get(ingest.id, reason)
     session.flush()
 
 
-def _record_outcome(session: Session, ingest: Ingest, outcome: IngestOutcome, now: datetime) -> None:
+def _record_outcome(
+    session: Session, ingest: Ingest, outcome: IngestOutcome, known: ScaleFile | None, now: datetime
+) -> ScaleFile | None:
+    """The new source file, or None for a duplicate; `known` is a source of the same name and content."""
     ingest.file_size, ingest.checksum, ingest.ingest_ended = outcome.file_size, outcome.checksum, now
     ingest.media_type = outcome.media_type or ingest.media_type
-    known = file.same_content(session, ingest.file_name, outcome.checksum)
-    if outcome.result == "duplicate" or known is not None:
+    is_wanted = ingest.duplicates in (Duplicates.KEEP, Duplicates.REPLACE)
+    if outcome.result == "duplicate" or (known is not None and not is_wanted):
         which = f"source file {known.id}" if known is not None else "a source file"
         _move(ingest, IngestStatus.DUPLICATE, f"{which} has the same name and content")
-        return
+        return None
+    if known is not None and ingest.duplicates is Duplicates.REPLACE:
+        file.replace_sources(session, ingest.file_name, outcome.checksum, now)
     source = file.register_source(session, ingest, outcome, now)
     _move(ingest, IngestStatus.INGESTED, None)
     ingest.source_file = source
-    session.flush()
-    trigger.fire(session, RuleType.INGEST, [source], now, now)
+    return source
 
 
 def _move(ingest: Ingest, status: IngestStatus, reason: str | None) -> None:
@@ -220,21 +271,32 @@ def _plan(
         ingest.transfer_ended = listed.modified
         ingest.transfer_started = min(ingest.transfer_started, listed.modified)
         ingest.media_type = guess(ingest.file_name)
-        rule = config.rule_for(ingest.file_name)
-        store = stores.get(rule.workspace_name) if rule else None
-        if rule is None:
-            _move(ingest, IngestStatus.DEFERRED, "no rule of its Strike matches its name")
-            deferred.append(ingest.file_name)
-        elif store is None or not store.is_active:
-            problem = "is archived" if store else "does not exist"
-            _move(ingest, IngestStatus.ERRORED, f"the workspace {rule.workspace_name!r} {problem}")
-        else:
-            ingest.workspace_id, ingest.data_type = store.id, list(rule.data_types)
-            ingest.file_path = rule.file_path(ingest.file_name, now.date())
-            ingest.ingest_path = f"{ingest.transfer_path.rpartition('/')[0]}/ingesting/{ingest.id}/{ingest.file_name}"
+        problem = _place(ingest, config, stores, now)
+        if problem is None:
             matched.append(ingest)
+            continue
+        _move(ingest, *problem)
+        if ingest.status is IngestStatus.DEFERRED:
+            deferred.append(ingest.file_name)
     _avoid_taken_paths(session, matched)
     return _queue_ingests(session, config.mount, matched, now)
+
+
+def _place(
+    ingest: Ingest, config: StrikeConfig, stores: Mapping[str, Workspace], now: datetime
+) -> tuple[IngestStatus, str] | None:
+    """Where the first rule that matches wants the file; or which status it has instead, and why."""
+    rule = config.rule_for(ingest.file_name)
+    if rule is None:
+        return IngestStatus.DEFERRED, "no rule of its Strike matches its name"
+    store = stores.get(rule.workspace_name)
+    if store is None or not store.is_active:
+        problem = "is archived" if store else "does not exist"
+        return IngestStatus.ERRORED, f"the workspace {rule.workspace_name!r} {problem}"
+    ingest.workspace_id, ingest.data_type, ingest.duplicates = store.id, list(rule.data_types), rule.duplicates
+    ingest.file_path = rule.file_path(ingest.file_name, now.date())
+    ingest.ingest_path = f"{ingest.transfer_path.rpartition('/')[0]}/ingesting/{ingest.id}/{ingest.file_name}"
+    return None
 
 
 def _avoid_taken_paths(session: Session, ingests: Sequence[Ingest]) -> None:
@@ -257,33 +319,52 @@ def _avoid_taken_paths(session: Session, ingests: Sequence[Ingest]) -> None:
 
 
 def _queue_ingests(session: Session, mount: str, ingests: Sequence[Ingest], now: datetime) -> int:
-    if not ingests:
-        return 0
-    ingest_type = job.system_type(session, INGEST_TYPE)
+    """Small files of one workspace share a job, so that one workspace's trouble is not another's; returns the jobs."""
+    ordered = sorted(ingests, key=lambda ingest: (ingest.workspace_id, ingest.id))
     requests = []
-    for ingest in ingests:
-        event_id = event.record(
-            session,
-            "STRIKE_TRANSFER",
-            now,
-            description={"version": "1.0", "ingest_id": ingest.id, "file_name": ingest.file_name},
-            firing=f"STRIKE_TRANSFER:{ingest.id}",
-            occurred=ingest.transfer_ended,
-        )
-        assert event_id is not None
-        (ingest.job_id,) = job.create(session, [ingest_type], event_id, now)
-        _move(ingest, IngestStatus.QUEUED, None)
-        data = {
-            "version": "1.0",
-            "input_data": [
-                {"name": "Ingest ID", "value": str(ingest.id)},
-                {"name": "Mount", "value": mount},
-            ],
-            "output_data": [],
-        }
-        disk_in = float(-(-(ingest.file_size or 0) // 2**20))
-        requests.append(job.QueueRequest(ingest.job_id, data, disk_in, 0.0))
+    for _, group in groupby(ordered, key=lambda ingest: ingest.workspace_id):
+        same = list(group)
+        for batch in batches([ingest.file_size or 0 for ingest in same]):
+            event_id = _transfer_event(session, same[batch], now)
+            requests.append(_make_job(session, event_id, mount, same[batch], now))
     return len(job.enqueue(session, requests, now))
+
+
+def _transfer_event(session: Session, ingests: Sequence[Ingest], now: datetime) -> int:
+    first = ingests[0]
+    description: dict[str, Any] = {"version": "1.0", "ingest_id": first.id, "file_name": first.file_name}
+    if len(ingests) > 1:
+        description["ingest_ids"] = [ingest.id for ingest in ingests]
+    event_id = event.record(
+        session,
+        "STRIKE_TRANSFER",
+        now,
+        description=description,
+        firing=f"STRIKE_TRANSFER:{first.id}",
+        occurred=max((ingest.transfer_ended for ingest in ingests if ingest.transfer_ended), default=now),
+    )
+    assert event_id is not None
+    return event_id
+
+
+def _make_job(
+    session: Session, event_id: int, mount: str, ingests: Sequence[Ingest], now: datetime
+) -> job.QueueRequest:
+    """One scale-ingest job for these files, and what puts it on the queue."""
+    (job_id,) = job.create(session, [job.system_type(session, INGEST_TYPE)], event_id, now)
+    for ingest in ingests:
+        ingest.job_id = job_id
+        _move(ingest, IngestStatus.QUEUED, None)
+    data = {
+        "version": "1.0",
+        "input_data": [
+            {"name": "Ingest ID", "value": ",".join(str(ingest.id) for ingest in ingests)},
+            {"name": "Mount", "value": mount},
+        ],
+        "output_data": [],
+    }
+    disk_in = float(-(-sum(ingest.file_size or 0 for ingest in ingests) // 2**20))
+    return job.QueueRequest(job_id, data, disk_in, 0.0)
 
 
 def _mark_vanished(session: Session, strike_id: int, names: frozenset[str]) -> None:

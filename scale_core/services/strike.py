@@ -76,12 +76,15 @@ def active(session: Session, now: datetime) -> list[ActiveStrike]:
     return [ActiveStrike(row.id, row.configuration) for row in rows]
 
 
-def record_scan(session: Session, strike_id: int, error: str | None, now: datetime) -> None:
-    """When the Strike was last looked at, and what was wrong with its directory."""
+def record_scan(
+    session: Session, strike_id: int, error: str | None, now: datetime, files_seen: int | None = None
+) -> None:
+    """When the Strike was last looked at, how many files lay there, and what was wrong with its directory."""
+    seen = {} if files_seen is None else {"files_seen": files_seen}
     session.execute(
         update(Strike)
         .where(Strike.id == strike_id)
-        .values(last_scan=now, last_error=error, last_modified=Strike.last_modified)
+        .values(last_scan=now, last_error=error, last_modified=Strike.last_modified, **seen)
     )
     session.execute(
         update(Job)

@@ -24,8 +24,8 @@ DUPLICATES = "duplicate"
 def ingest(item: IngestItem, workspaces: Workspaces, mounts: Mapping[str, str]) -> IngestOutcome:
     """Store one file; safe to repeat at any point.
 
-    The original stays under ingesting/<ingest id>/ until the database knows of the file, a duplicate's goes to
-    duplicate/. Whatever goes wrong is in the outcome.
+    The original stays under ingesting/<ingest id>/ until the database knows of the file or that it is to be
+    discarded, a duplicate's goes to duplicate/. Whatever goes wrong is in the outcome.
     """
     try:
         _require_plain(item.file_name)
@@ -46,7 +46,7 @@ def ingest(item: IngestItem, workspaces: Workspaces, mounts: Mapping[str, str]) 
 def _store(directory: Path, claimed: Path, item: IngestItem, broker: Broker) -> IngestOutcome:
     stored = broker.store(claimed, item.file_path, duplicates_of=item.known_checksums)
     history.note("copied", ingest_id=item.ingest_id, workspace_id=item.workspace_id, file_path=item.file_path)
-    if not stored.stored:
+    if not stored.stored and not item.discard_duplicate:
         _set_aside(directory, claimed)
     return IngestOutcome(
         item.ingest_id,

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scale_core.brokers import resolve_mount
 from scale_core.db.session import transaction, try_advisory_lock
 from scale_core.errors import BrokerError
+from scale_core.patience import within
 from scale_core.services import ingest, strike
+from scale_core.services.ingest import Listed
 from scale_core.services.strike import ActiveStrike
 from scale_core.timestamps import utcnow
 from scale_worker import strike_directory
 from scale_worker.celery_app import app, sessions, settings
 
 logger = logging.getLogger(__name__)
+TIDY_S = 60.0  # for thousands of files to be moved or removed
 
 
 @app.task(name="scan-strikes")
@@ -38,32 +42,57 @@ def scan_strike(strike_id: int, configuration: Mapping[str, Any]) -> None:
 
 
 def scan(watched: ActiveStrike) -> None:
-    """List the directory, record what changed, commit, then set aside what no rule wanted."""
+    """List the directory, record what changed, commit, then set aside what no rule wanted.
+
+    A directory that does not answer costs PATIENCE_S once; then its Strike says so, and the others go on.
+    """
+    mount = watched.configuration["mount"]
     try:
-        directory = resolve_mount(watched.configuration["mount"], settings().mounts)
-        listing = strike_directory.listing(directory)
+        directory = resolve_mount(mount, settings().mounts)
+        with transaction(sessions()) as session:
+            names = ingest.names_in_transfer(session, watched.id)
+        suffix = watched.configuration["transfer_suffix"]
+        seen = within(mount, lambda: _look(directory, names, suffix))
     except BrokerError as error:
         logger.error("Strike %d cannot be scanned: %s", watched.id, error)
         with transaction(sessions()) as session:
             strike.record_scan(session, watched.id, str(error), utcnow())
         return
-    vanished = _vanished(watched, directory, {each.name for each in listing})
-    originals = strike_directory.pending_originals(directory)
     with transaction(sessions()) as session:
         if not try_advisory_lock(session, f"strike-{watched.id}"):
             return  # another worker is looking at it
-        result = ingest.record_listing(session, watched.id, watched.configuration, listing, vanished, utcnow())
-        strike.record_scan(session, watched.id, None, utcnow())
-        done = ingest.finished_ingests(session, originals) if originals else set()
-    for name in result.deferred:
-        strike_directory.defer(directory, name)
-    for ingest_id in done:
-        strike_directory.remove_originals(directory, ingest_id)
+        result = ingest.record_listing(
+            session, watched.id, watched.configuration, seen.listing, seen.vanished, utcnow()
+        )
+        strike.record_scan(session, watched.id, None, utcnow(), files_seen=len(seen.listing))
+        done = ingest.finished_ingests(session, seen.originals) if seen.originals else set()
+    if result.deferred or done:
+        _tidy(watched.id, mount, directory, result.deferred, done)
 
 
-def _vanished(watched: ActiveStrike, directory: Path, listed: set[str]) -> frozenset[str]:
-    """Files in transfer that are gone. One that was renamed during the listing is not: hence the second look."""
-    with transaction(sessions()) as session:
-        names = ingest.names_in_transfer(session, watched.id)
-    suffix = watched.configuration["transfer_suffix"]
-    return frozenset(name for name in names if name not in listed and strike_directory.is_gone(directory, name, suffix))
+@dataclass(frozen=True)
+class _Seen:
+    listing: list[Listed]
+    vanished: frozenset[str]
+    originals: list[int]
+
+
+def _look(directory: Path, in_transfer: frozenset[str], suffix: str) -> _Seen:
+    """Files in transfer that are gone have vanished. One that was renamed during the listing is not: a second look."""
+    listing = strike_directory.listing(directory)
+    missing = in_transfer - {each.name for each in listing}
+    vanished = frozenset(name for name in missing if strike_directory.is_gone(directory, name, suffix))
+    return _Seen(listing, vanished, strike_directory.pending_originals(directory))
+
+
+def _tidy(strike_id: int, mount: str, directory: Path, deferred: Sequence[str], done: set[int]) -> None:
+    def move_and_remove() -> None:
+        for name in deferred:
+            strike_directory.defer(directory, name)
+        for ingest_id in done:
+            strike_directory.remove_originals(directory, ingest_id)
+
+    try:
+        within(mount, move_and_remove, TIDY_S)
+    except BrokerError as error:
+        logger.error("the directory of Strike %d is tidied by a later scan: %s", strike_id, error)

@@ -240,7 +240,11 @@ def test_statuses(app: Flask, error: Exception, status: int) -> None:
 def test_every_error_has_a_status() -> None:
     ours = ("scale_core", "scale_api")
     kinds = {kind for kind in scale_errors.ScaleError.__subclasses__() if kind.__module__.startswith(ours)}
-    assert kinds - set(errors.STATUS) == {scale_errors.ConfigurationError, errors.UnsupportedMediaType}
+    assert kinds - set(errors.STATUS) == {
+        scale_errors.ConfigurationError,
+        scale_errors.Deposed,
+        errors.UnsupportedMediaType,
+    }
 
 
 def test_without_database(settings: Settings) -> None:

@@ -65,7 +65,7 @@ RECIPE_TYPE_BASE = words("id name version title description")
 RECIPE_TYPE = RECIPE_TYPE_BASE | words("is_active definition revision_num created last_modified archived trigger_rule")
 RECIPE = words("id recipe_type recipe_type_rev event created completed last_modified")
 RECIPE_DETAILS = RECIPE | words("data input_files jobs")
-STRIKE = words("id name title description job created last_modified last_scan last_error")
+STRIKE = words("id name title description job created last_modified last_scan last_error files_seen")
 INGEST = words(
     "id file_name strike status reason bytes_transferred transfer_started transfer_ended media_type file_size"
     " data_type ingest_started ingest_ended job source_file created last_modified"

@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from scale_core.domain.ingest import IngestStatus
 from tests import factories
 from tests.api.test_shapes import (
     ERROR,
@@ -23,6 +24,7 @@ from tests.api.test_shapes import (
     fetch,
 )
 from tests.api.world import World
+from tests.conftest import NOW
 
 BROKER = {"version": "1.0", "broker": {"type": "host", "host_path": "/data"}}
 
@@ -258,3 +260,14 @@ def test_scheduler(client: FlaskClient) -> None:
     for body in ({}, {"is_paused": "abc"}, {"is_paused": True, "port": 1}):
         bad = client.patch("/scheduler/", json=body)
         assert (bad.status_code, bad.mimetype) == (400, "text/plain")
+
+
+def test_an_errored_ingest_is_tried_again(client: FlaskClient, session: Session, world: World) -> None:
+    path = f"/ingests/{world.ingest.id}/retry/"
+    assert "only an ERRORED one can be tried again" in refused(client.post(path), 409)
+    refused(client.post("/ingests/999999/retry/"), 404)
+    world.ingest.status, world.ingest.transfer_ended = IngestStatus.ERRORED, NOW
+    session.commit()
+    shown = client.post(path)
+    assert (shown.status_code, shown.json["status"], shown.json["reason"]) == (200, "QUEUED", None)
+    assert shown.json == fetch(client, f"/ingests/{world.ingest.id}/")

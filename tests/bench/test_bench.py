@@ -46,3 +46,14 @@ def test_spread() -> None:
 def test_ratio() -> None:
     result = JobsResult(10, True, 4, 1.0, rate=8.5, bare_rate=10.0, phases={}, cpu_ms={})
     assert json.loads(result.to_json())["ratio"] == result.ratio == 0.85
+
+
+@pytest.mark.journey
+def test_ingest() -> None:
+    sizes = ["--small", "5", "--trickle", "2", "--old", "3", "--large", "1", "--large-mib", "2"]
+    command = [sys.executable, "-m", "bench", "ingest", *sizes]
+    done = subprocess.run(command, cwd=CHECKOUT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert (result["bench"], result["small"], result["old"], result["large_mib"]) == ("ingest", 5, 3, 2)
+    assert min(result[f"{kind}_rate"] for kind in ("small", "large", "small_copy", "large_copy")) > 0

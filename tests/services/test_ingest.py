@@ -17,7 +17,7 @@ from scale_core.domain.execution import IngestOutcome
 from scale_core.domain.ingest import INGEST_MOVES, IngestStatus
 from scale_core.domain.job import JobStatus
 from scale_core.errors import Conflict, Invalid
-from scale_core.services import execution, ingest, queue
+from scale_core.services import execution, execution_spec, ingest, queue
 from scale_core.services import strike as strikes
 from scale_core.services.ingest import Listed, ScanResult
 from tests import factories as make
@@ -179,6 +179,92 @@ def test_a_failed_ingest_says_why_and_can_be_tried_again(session: Session, strik
     assert row.status is IngestStatus.INGESTED
 
 
+def test_small_files_of_one_scan_share_a_job_and_each_has_its_own_end(session: Session, strike: Strike) -> None:
+    assert look(session, strike, *(listed(f"{n}.txt", age_s=n) for n in (1, 2, 3)), listed("big", 2**30)).queued == 2
+    small = session.scalars(select(Ingest).where(Ingest.file_name.like("%.txt")).order_by(Ingest.file_name)).all()
+    (job_id,) = {row.job_id for row in small}
+    ids = [row.id for row in small]
+    for attempt in range(3):
+        outcomes = [IngestOutcome(ids[0], "error", error="unreadable")]
+        if attempt == 0:
+            outcomes += [IngestOutcome(ids[1], "stored", 10, CHECKSUM), IngestOutcome(ids[2], "error", error="odd")]
+        run = make.run(session, session.get_one(Job, job_id))
+        make.end(session, run, succeeded=False, error="filesystem-io", message="bad", ingests=tuple(outcomes))
+        done = execution.finish(session, [run.id], NOW)
+        assert [each.ingest_id for each in done.removable] == (ids[1:2] if attempt == 0 else [])
+        session.expire_all()
+    assert [row.status for row in small] == [IngestStatus.ERRORED, IngestStatus.INGESTED, IngestStatus.ERRORED]
+    assert [row.reason for row in small] == ["unreadable", None, "bad"]
+
+
+def test_an_errored_ingest_is_tried_again_with_a_job_of_its_own(session: Session, strike: Strike) -> None:
+    look(session, strike, listed("a.txt"), listed("b.txt"), listed("c_tmp"))
+    first = session.scalars(select(Ingest).where(Ingest.file_name == "a.txt")).one()
+    with pytest.raises(Conflict, match="is QUEUED; only an ERRORED one"):
+        ingest.retry(session, first.id, NOW)
+    old = first.job_id
+    queue.cancel(session, old, NOW)
+    session.expire_all()
+    assert (first.status, first.reason) == (IngestStatus.ERRORED, "its job was canceled")
+    ingest.retry(session, first.id, NOW)
+    assert (first.status, first.reason) == (IngestStatus.QUEUED, None)
+    assert first.job_id != old
+    finish(session, first)
+    assert first.status is IngestStatus.INGESTED
+    assert session.scalars(select(Ingest).where(Ingest.job_id == old)).one().status is IngestStatus.ERRORED
+
+
+def test_a_retry_places_the_file_by_the_rules_of_now(session: Session) -> None:
+    store = make.make_workspace(session)
+    strike = make.make_strike(session, store)
+    store.is_active = False
+    look(session, strike, listed("a.txt"))
+    row = only(session, strike)
+    assert (row.status, row.workspace_id) == (IngestStatus.ERRORED, None)
+    with pytest.raises(Conflict, match="is archived"):
+        ingest.retry(session, row.id, NOW)
+    store.is_active = True
+    ingest.retry(session, row.id, NOW)
+    assert (row.status, row.workspace_id, row.file_path) == (IngestStatus.QUEUED, store.id, "raw/2026/05/04/a.txt")
+
+
+def test_a_retry_waits_for_another_file_of_its_name(session: Session, strike: Strike) -> None:
+    look(session, strike, listed("a.txt"))
+    row = only(session, strike)
+    queue.cancel(session, row.job_id, NOW)
+    look(session, strike, listed("a.txt", size=11))
+    with pytest.raises(Conflict, match="is at work on"):
+        ingest.retry(session, row.id, NOW)
+
+
+@pytest.mark.parametrize(
+    ("policy", "status", "catalogued"),
+    [
+        ("set_aside", IngestStatus.DUPLICATE, [False]),
+        ("discard", IngestStatus.DUPLICATE, [False]),
+        ("keep", IngestStatus.INGESTED, [False, False]),
+        ("replace", IngestStatus.INGESTED, [True, False]),
+    ],
+)
+def test_what_becomes_of_duplicates(
+    session: Session, policy: str, status: IngestStatus, catalogued: list[bool]
+) -> None:
+    strike = make.make_strike(session, make.make_workspace(session), duplicates=policy)
+    for _ in range(2):
+        look(session, strike, listed("a.txt"))
+        row = only(session, strike)
+        run = make.run(session, session.get_one(Job, row.job_id))
+        (item,) = execution_spec.build(session, [run.id], NOW).specs[0].ingests
+        make.end(session, run, ingests=(IngestOutcome(row.id, "stored", 10, CHECKSUM),))
+        done = execution.finish(session, [run.id], NOW)
+        assert [each.ingest_id for each in done.removable] == [row.id]
+        session.expire_all()
+    assert item.discard_duplicate is (policy == "discard")
+    assert item.known_checksums == (() if policy in ("keep", "replace") else (CHECKSUM,))
+    assert only(session, strike).status is status
+    assert list(session.scalars(select(ScaleFile.is_deleted).order_by(ScaleFile.id))) == catalogued
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -201,6 +287,7 @@ def test_strike_configurations_are_checked_field_by_field(session: Session, chan
         ({"filename_regex": "(a"}, "files_to_ingest[0].filename_regex: '(a' is not a regular expression"),
         ({"workspace_name": "nowhere"}, "there is no workspace called 'nowhere'"),
         ({"workspace_path": "../x"}, "must stay inside the workspace"),
+        ({"duplicates": "burn"}, "files_to_ingest[0].duplicates: must be one of set_aside, discard, keep, replace"),
         ({"data_types": ["a,b"]}, "a data type consists of"),
     ],
 )

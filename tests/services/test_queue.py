@@ -295,7 +295,7 @@ def test_a_job_that_fails_again_waits_longer_each_time_and_says_so(session: Sess
         session.flush()
         now = utcnow()  # the claim asks PostgreSQL's clock
         execution.finish(session, [failed.id], now, Backoff(base_s=1000, cap_s=5000))
-        told = job_queries.get_job(session, job.id).retry
+        told = job_queries.get_job(session, job.id, now).retry
         waits.append((told["next"] - now).total_seconds() if told["next"] else 0.0)
         entries = scheduling.claim(session, 10, Resources(100, 100000, 100000))
         assert [entry.job_id for entry in entries] == ([] if told["next"] else [job.id])

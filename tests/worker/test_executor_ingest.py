@@ -89,6 +89,15 @@ def test_duplicates_are_set_aside(bench: Bench) -> None:
     assert again.ingests[0].result == "duplicate", "its outcome may have been lost"
 
 
+def test_a_duplicate_to_be_discarded_waits_for_the_database(bench: Bench) -> None:
+    drop(bench)
+    for _ in range(2):
+        outcome = ingest(bench, item(bench, known_checksums=(CHECKSUM,), discard_duplicate=True))
+        assert outcome.ingests == (IngestOutcome(3, "duplicate", 7, CHECKSUM, "image/png"),)
+    assert files(bench) == ["ingesting/3/a.png"]
+    assert bench.stored() == {}
+
+
 def test_same_name_with_other_content_is_an_error(bench: Bench) -> None:
     drop(bench)
     bench.put("2026/11/22/a.png", b"other")

@@ -121,7 +121,8 @@ SET status = 'INGESTING', ingest_started = :now, last_modified = clock_timestamp
 FROM strike s
 WHERE i.job_id = ANY (CAST(:job_ids AS bigint[])) AND i.status IN ('QUEUED', 'ERRORED', 'INGESTING')
   AND s.id = i.strike_id
-RETURNING i.id, i.job_id, i.file_name, i.file_path, i.workspace_id, s.configuration ->> 'mount' AS mount
+RETURNING i.id, i.job_id, i.file_name, i.file_path, i.workspace_id, i.duplicates,
+          s.configuration ->> 'mount' AS mount
 
 -- lock_tasks -- the executions of these tasks, in the order in which everybody locks them
 SELECT id, job_id, task_id, status, started, task_ended IS NOT NULL AS has_ended, pre_started IS NOT NULL AS has_started,
