@@ -59,6 +59,11 @@ class Settings:
     offer_hold_s: float = 5.0
     reserve_after_s: float = 60.0
     reconcile_s: float = 60.0
+    timeout_grace_s: float = 30.0
+    node_error_rate: float = 0.5
+    node_error_window_s: float = 60.0
+    node_error_minimum: int = 5
+    node_probe_s: float = 30.0
     retry_base_s: float = 5.0
     retry_cap_s: float = 300.0
     log_level: str = "INFO"
@@ -112,6 +117,11 @@ class Settings:
             keep_load_days=_number(env, "SCALE_KEEP_LOAD_DAYS", cls.keep_load_days, float),
             offer_hold_s=_number(env, "SCALE_OFFER_HOLD_S", cls.offer_hold_s, float),
             reserve_after_s=_number(env, "SCALE_RESERVE_AFTER_S", cls.reserve_after_s, float),
+            node_error_rate=_number(env, "SCALE_NODE_ERROR_RATE", cls.node_error_rate, float),
+            node_error_window_s=_number(env, "SCALE_NODE_ERROR_WINDOW_S", cls.node_error_window_s, float),
+            node_error_minimum=_number(env, "SCALE_NODE_ERROR_MINIMUM", cls.node_error_minimum, int),
+            node_probe_s=_number(env, "SCALE_NODE_PROBE_S", cls.node_probe_s, float),
+            timeout_grace_s=_number(env, "SCALE_TIMEOUT_GRACE_S", cls.timeout_grace_s, float),
             retry_base_s=_number(env, "SCALE_RETRY_BASE_S", cls.retry_base_s, float),
             retry_cap_s=_number(env, "SCALE_RETRY_CAP_S", cls.retry_cap_s, float),
             reconcile_s=_number(env, "SCALE_RECONCILE_S", cls.reconcile_s, float),

@@ -81,13 +81,18 @@ class NodeDetailsAnswer(NodeAnswer):
     job_exes_running = fields.List(fields.Nested(RunningExecution))
     resources = fields.Nested(UsageAnswer, attribute="usage")
     disconnected = fields.Boolean()
+    health = fields.Dict(
+        metadata={
+            "description": "While errors pause the node: since when, next probe, failures; later when it recovered."
+        }
+    )
 
     @post_dump
     def leave_out(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         return {
             name: value
             for name, value in data.items()
-            if not (name == "resources" and value is None) and not (name == "disconnected" and not value)
+            if not (name == "resources" and value is None) and not (name in ("disconnected", "health") and not value)
         }
 
 

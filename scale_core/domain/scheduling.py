@@ -36,6 +36,7 @@ class NodeState:
     hostname: str
     total: Resources = field(default_factory=Resources)  # zero: the master did not say yet
     refuses: str = ""
+    is_probed: bool = False  # errors paused it; one execution may try (domain.node_health)
 
 
 @dataclass(frozen=True)

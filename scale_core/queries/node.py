@@ -64,7 +64,7 @@ def get_node(session: Session, node_id: int) -> With:
     if node is None:
         raise NotFound(f"There is no node with the id {node_id}.")
     running = job_execution.running_on(session, [node_id])
-    usage = Usage(_total(node.resources), _sum(running), _used(node.resources)) if node.resources.get("total") else None
+    usage = Usage(_total(node.resources), _sum(running), _used(node)) if node.resources.get("total") else None
     return With(node, job_exes_running=running, usage=usage, disconnected=node.is_active and not node.is_online)
 
 
@@ -115,7 +115,7 @@ def _cluster_usage(session: Session, documents: Sequence[Mapping[str, Any]]) -> 
     return Usage(
         sum((_total(document) for document in documents), Resources()),
         Resources(*(value or 0.0 for value in scheduled)),
-        sum((_used(document) for document in documents), Resources()),
+        sum((_resources(document.get("used")) for document in documents), Resources()),
     )
 
 
@@ -145,8 +145,9 @@ def _total(document: Mapping[str, Any]) -> Resources:
     return _resources(document.get("total"))
 
 
-def _used(document: Mapping[str, Any]) -> Resources:
-    return _resources(document.get("used"))
+def _used(node: Node) -> Resources:
+    """What its executor measured; as long as it says nothing, what the master has given away there."""
+    return _resources(node.usage or node.resources.get("used"))
 
 
 def _resources(document: Any) -> Resources:

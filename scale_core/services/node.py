@@ -18,6 +18,7 @@ from scale_core.db.sql import load
 from scale_core.domain.job import Resources
 from scale_core.domain.scheduling import NodeState
 from scale_core.errors import Conflict, Invalid, NotFound, Problem
+from scale_core.services import node_health
 
 SQL = load("node")
 LIST_AGE = timedelta(seconds=15)  # the master's list of agents may be that old when it is written down
@@ -81,12 +82,20 @@ def set_offline(session: Session, agent_ids: Sequence[str]) -> None:
     session.execute(update(Node).where(Node.agent_id.in_(agent_ids), Node.is_online).values(is_online=False))
 
 
-def states(session: Session) -> list[NodeState]:
-    """Every online node, with the reason why it takes no work if it takes none."""
+def states(session: Session, now: datetime | None = None) -> list[NodeState]:
+    """Every online node, with the reason why it takes no work if it takes none. `now`: whether a probe is due."""
     query = select(
-        Node.id, Node.agent_id, Node.hostname, Node.resources, Node.is_paused, Node.pause_reason, Node.is_active
+        Node.id,
+        Node.agent_id,
+        Node.hostname,
+        Node.resources,
+        Node.is_paused,
+        Node.pause_reason,
+        Node.is_active,
+        Node.is_paused_errors,
+        Node.health,
     ).where(Node.is_online)
-    return [_state(row) for row in session.execute(query.order_by(Node.id))]
+    return [_state(row, now) for row in session.execute(query.order_by(Node.id))]
 
 
 def edit(session: Session, node_id: int, changes: Mapping[str, Any], now: datetime) -> Node:
@@ -104,11 +113,13 @@ def edit(session: Session, node_id: int, changes: Mapping[str, Any], now: dateti
         setattr(node, name, value)
     if "is_paused" in changes:
         node.is_paused_errors = False
+        node.health = {"recovered": now.isoformat()}  # failures before count no more
     if not node.is_paused:
         node.pause_reason = None
     if "is_active" in changes:
         node.archived = None if node.is_active else node.archived or now
     session.flush()
+    notify(session, QUEUE_CHANNEL)  # the offer handler looks at its nodes at once
     return node
 
 
@@ -118,8 +129,7 @@ def set_scheduler_paused(session: Session, is_paused: bool) -> Scheduler:
     scheduler = session.get_one(Scheduler, 1, with_for_update=True)
     scheduler.is_paused = is_paused
     session.flush()
-    if not is_paused:
-        notify(session, QUEUE_CHANNEL)  # the offer handler looks at the queue at once
+    notify(session, QUEUE_CHANNEL)  # the offer handler looks at once
     return scheduler
 
 
@@ -153,11 +163,13 @@ def _resources(agent: Agent) -> dict[str, dict[str, float]]:
     return {name: {"cpus": r.cpus, "mem": r.mem, "disk": r.disk, "gpus": r.gpus} for name, r in pairs if r is not None}
 
 
-def _state(row: Any) -> NodeState:
+def _state(row: Any, now: datetime | None) -> NodeState:
     total = row.resources.get("total") or {}
-    refuses = ""
+    refuses, is_probed = "", False
     if not row.is_active:
         refuses = "not active"
+    elif is_probed := bool(row.is_paused_errors and now and node_health.sickness(row.health).is_probe_due(now)):
+        pass
     elif row.is_paused:
         refuses = f"paused ({row.pause_reason})" if row.pause_reason else "paused"
     return NodeState(
@@ -166,6 +178,7 @@ def _state(row: Any) -> NodeState:
         hostname=row.hostname,
         total=Resources(*(float(total.get(name) or 0.0) for name in ("cpus", "mem", "disk", "gpus"))),
         refuses=refuses,
+        is_probed=is_probed,
     )
 
 

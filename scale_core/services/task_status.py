@@ -25,7 +25,6 @@ from scale_core.services.execution_spec import to_json
 logger = logging.getLogger(__name__)
 
 SQL = load("queue")
-TIMEOUT_GRACE = timedelta(seconds=30)  # the executor acts first; Mesos is asked to kill only when it did not
 KILLED_STATES = frozenset({TaskState.KILLED, TaskState.FAILED})
 CANCEL_WINDOW = timedelta(days=1)
 
@@ -81,9 +80,9 @@ def lose_all(session: Session, reason: str, message: str, now: datetime) -> list
     return sorted(session.execute(SQL["lose_tasks"], parameters).scalars())
 
 
-def tasks_to_kill(session: Session, now: datetime) -> list[str]:
-    """Tasks of canceled executions, and those that outlived their timeout and the executor's attention."""
-    parameters = {"canceled_after": now - CANCEL_WINDOW, "overdue_before": now - TIMEOUT_GRACE}
+def tasks_to_kill(session: Session, now: datetime, grace_s: float = 30.0) -> list[str]:
+    """Tasks of canceled executions, and of those so long over their timeout that no executor acted."""
+    parameters = {"canceled_after": now - CANCEL_WINDOW, "overdue_before": now - timedelta(seconds=grace_s)}
     return list(session.execute(SQL["tasks_to_kill"], parameters).scalars())
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from scale_core import history, logs
 from scale_core.db.session import Sessions, make_engine, make_sessions, transaction
+from scale_core.domain.node_health import HealthPolicy
 from scale_core.errors import ScaleError
 from scale_core.services import scheduling
 from scale_core.services.scheduling import SchedulerState
@@ -82,6 +83,10 @@ def _handle(
         offer_hold_s=settings.offer_hold_s,
         reserve_after_s=settings.reserve_after_s,
         reconcile_s=settings.reconcile_s,
+        timeout_grace_s=settings.timeout_grace_s,
+        health=HealthPolicy(
+            settings.node_error_rate, settings.node_error_window_s, settings.node_error_minimum, settings.node_probe_s
+        ),
         epoch=state.epoch,
     )
     handler = OfferHandler(

@@ -39,6 +39,7 @@ from scale_worker.mesos.messages import (
     Subscribed,
     parse_offer,
     parse_update,
+    parse_usage,
 )
 from scale_worker.mesos.wire import SCHEDULER_PATH, Answer, Calls, Records, Refused
 
@@ -146,7 +147,7 @@ class Framework(pymesos.Scheduler):
 
     @_safely
     def frameworkMessage(self, driver: Any, executor_id: Message, agent_id: Message, message: str) -> None:
-        logger.info("message of executor %s is not used", executor_id["value"])
+        self._put(parse_usage(agent_id["value"], message))
 
     @_safely
     def processHeartBeat(self, driver: Any) -> None:

@@ -24,6 +24,7 @@ from scale_core.settings import Settings
 
 Message = dict[str, Any]
 
+MAX_MEASURED = 1e12  # cpus or MiB
 RESOURCE_NAMES = tuple(f.name for f in fields(Resources))  # as Mesos spells them
 MIN_CPUS = 0.001  # Mesos refuses a task that asks for nothing
 
@@ -94,6 +95,14 @@ class AgentsListed:
 
 
 @dataclass(frozen=True)
+class NodeUsage:
+    """What the executor on an agent measured: cpus, mem and disk that its jobs really use, and what else it says."""
+
+    agent_id: str
+    usage: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class QueueChanged:
     """Something was put on the queue, nothing of it before `since` (priority, time of queuing); None: who knows."""
 
@@ -110,6 +119,7 @@ Event = (
     | UpdateReceived
     | AgentLost
     | AgentsListed
+    | NodeUsage
     | QueueChanged
 )
 
@@ -198,6 +208,29 @@ def parse_update(status: Message) -> UpdateReceived:
         uuid=status.get("uuid") or "",
     )
     return UpdateReceived(update, status.get("data") or "")
+
+
+def parse_usage(agent_id: str, data: str) -> NodeUsage:
+    """A message of our executor: base64 of ``{"usage": {"cpus": …, "mem": …, "disk": …}, "running": n, "version": …}``.
+
+    Raises ValueError when it is none.
+    """
+    raw = orjson.loads(base64.b64decode(data, validate=True))
+    said = raw.get("usage") if isinstance(raw, dict) else None
+    if not isinstance(said, dict):
+        raise ValueError("the message tells no usage")
+    usage: dict[str, Any] = {name: _measured(said[name]) for name in RESOURCE_NAMES if name in said}
+    if isinstance(raw.get("running"), int):
+        usage["running"] = raw["running"]
+    if isinstance(raw.get("version"), str):
+        usage["version"] = raw["version"][:50].replace("\0", "")
+    return NodeUsage(agent_id, usage)
+
+
+def _measured(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MAX_MEASURED:
+        raise ValueError(f"{value!r} is no amount of a resource")
+    return float(value)
 
 
 def _state(name: object) -> TaskState:

@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from queue import Empty, SimpleQueue
@@ -24,10 +24,11 @@ from sqlalchemy.orm import Session
 from scale_core import history
 from scale_core.db.session import Sessions, transaction
 from scale_core.domain.execution import ExecutionSpec
+from scale_core.domain.node_health import HealthPolicy
 from scale_core.domain.scheduling import Launch, Matcher, Matching, NodeState, Offer
 from scale_core.domain.task import TaskUpdate
 from scale_core.errors import Deposed
-from scale_core.services import node, scheduling, task_status
+from scale_core.services import node, node_health, overdue, scheduling, task_status
 from scale_core.services.node import Agent
 from scale_core.services.scheduling import Heartbeat
 from scale_core.services.task_status import Applied
@@ -58,6 +59,7 @@ REVIVE_EVERY_S = 0.1  # freed resources are offered at once instead of at the ma
 LAST_OFFER_EVERY_S = 10.0
 NODES_EVERY_S = 1.0
 BEAT_EVERY_S = 2.0
+HEALTH_EVERY_S = 2.0
 HEAD_EVERY_S = 30.0  # the queue is looked at from its very beginning: a NOTIFY may have been lost
 KILL_EVERY_S = 1.0
 KILL_AGAIN_S = 10.0
@@ -86,6 +88,8 @@ class HandlerConfig:
     offer_hold_s: float = 5.0
     reserve_after_s: float = 60.0
     reconcile_s: float = 60.0
+    timeout_grace_s: float = 30.0
+    health: HealthPolicy = field(default_factory=HealthPolicy)
     epoch: int | None = None  # of our lead (scheduling.begin_epoch); None: nothing else can lead
 
 
@@ -146,6 +150,7 @@ class OfferHandler:
         self._waiting: dict[int, str] = {}
         self._reservations: Mapping[int, int] = {}
         self._last_offer: dict[str, float] = {}
+        self._usages: dict[str, Mapping[str, Any]] = {}  # by agent; the newest of each, until written
         self._killed: dict[str, float] = {}
         self._has_work = False
         self._is_dirty = True
@@ -221,6 +226,10 @@ class OfferHandler:
                 case messages.QueueChanged(since=since):
                     self._is_dirty = True
                     self._head.lower(since)
+                    if since is None:  # a cancel, a pause, an edit: to be seen to at once
+                        self._next["kill"] = self._next["nodes"] = 0.0
+                case messages.NodeUsage(agent_id=agent_id, usage=usage):
+                    self._usages[agent_id] = usage
                 case messages.AgentLost(agent_id=agent_id):
                     self._lose_agent(agent_id)
                 case messages.AgentsListed(agents=agents):
@@ -382,13 +391,21 @@ class OfferHandler:
     def _maintain(self) -> None:
         if self._is_time("nodes", NODES_EVERY_S):
             with self._transaction() as session:
-                self._nodes = node.states(session)
+                self._nodes = node.states(session, self._now())
         if self._master is not None:
             self._reconcile()
             if self._is_time("kill", KILL_EVERY_S):
                 with self._transaction() as session:
-                    unwanted = task_status.tasks_to_kill(session, self._now())
+                    unwanted = task_status.tasks_to_kill(session, self._now(), self._config.timeout_grace_s)
+                    given_up = overdue.give_up(session, self._now(), self._config.timeout_grace_s)
                 self._kill(unwanted)
+                self._announce(given_up)
+        if self._is_time("health", HEALTH_EVERY_S):
+            with self._transaction() as session:
+                if self._usages:
+                    node_health.set_usage(session, self._usages, self._now())
+                node_health.watch(session, self._config.health, self._now())
+            self._usages.clear()
         if self._is_time("beat", BEAT_EVERY_S):
             self._beat()
         if self._has_work and self._pool and self._is_time("rematch", REMATCH_S):
@@ -486,7 +503,11 @@ class OfferHandler:
         matching = matcher.result()
         self._waiting, self._reservations = dict(matching.waiting), matching.reservations
         self._launches = self._by_execution(matching)
-        return scheduling.start(session, matching.launches, self._now())
+        launches: Sequence[Launch] = matching.launches
+        if probed := {state.node_id for state in self._nodes if state.is_probed}:
+            launches = node_health.limit_probes(session, launches, probed)
+            self._next["nodes"], self._is_dirty = 0.0, len(launches) < len(matching.launches) or self._is_dirty
+        return scheduling.start(session, launches, self._now())
 
     def _by_execution(self, matching: Matching) -> dict[int, Launch]:
         return {launch.entry.job_exe_id: launch for launch in matching.launches}

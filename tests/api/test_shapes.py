@@ -8,6 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from scale_core.services import node_health
+from scale_core.timestamps import utcnow
 from tests.api.world import World
 
 
@@ -302,3 +304,12 @@ def test_the_environment_of_an_execution(client: FlaskClient, world: World, sess
     assert fetch(client, path)["environment"]["variables"]["SCALE_OUTPUT_DIR"] == "/sandbox/1/output"
     (waiting,) = fetch(client, f"/jobs/{world.queued.id}/")["job_exes"]
     assert fetch(client, f"/job-executions/{waiting['id']}/")["environment"] == {}
+
+
+def test_what_a_node_really_uses_and_how_it_fares(client: FlaskClient, world: World, session: Session) -> None:
+    node_health.set_usage(session, {world.node.agent_id: {"cpus": 3.25, "mem": 700.0, "disk": 9.0}}, utcnow())
+    world.node.health = {"since": "2026-11-26T00:00:00Z", "next_probe": "2026-11-26T00:00:30Z", "failures": 0}
+    session.commit()
+    node = fetch(client, f"/nodes/{world.node.id}/")
+    assert node["resources"]["used"] == {"cpus": 3.25, "mem": 700.0, "disk": 9.0, "gpus": 0.0}
+    assert node["health"]["next_probe"] == "2026-11-26T00:00:30Z"

@@ -178,6 +178,15 @@ def test_a_canceled_job_stops(scale: Scale, make: Callable[..., dict[str, Any]],
     job = scale.job(job["id"])
     assert (job["status"], job["job_exes"][0]["status"]) == ("CANCELED", "CANCELED")
     assert job["products"] == []
+    (task_id,) = scale.run_sql(f"SELECT task_id FROM job_exe WHERE job_id = {job['id']}")[0]
+    wait_for(
+        f"the end of {task_id} to be written",
+        lambda: scale.run_sql(f"SELECT id FROM job_exe WHERE job_id = {job['id']} AND task_ended IS NOT NULL"),
+    )
+    assert scale.run_sql(
+        f"SELECT l.job_exe_id FROM job_exe_log l JOIN job_exe e ON e.id = l.job_exe_id WHERE e.job_id = {job['id']}"
+    ), "its logs are kept"
+    assert scale.logs(job)["stdout"].startswith("up")
     response = scale.request("PATCH", f"jobs/{job['id']}/", json={"status": "CANCELED"})
     assert response.status_code == 400
     assert scale.until(scale.queue(make("true", image)), "COMPLETED"), "its resources are free again"
@@ -282,3 +291,10 @@ def processes_of(job_exe_id: int) -> list[psutil.Process]:
         if (process.info["environ"] or {}).get("SCALE_JOB_EXE_ID") == str(job_exe_id):
             found.append(process)
     return found
+
+
+def test_a_node_tells_what_is_really_used(scale: Scale, make: Callable[..., dict[str, Any]]) -> None:
+    assert scale.until(scale.queue(make("true")), "COMPLETED")
+    wait_for("its executor to tell", lambda: scale.run_sql("SELECT id FROM node WHERE usage ->> 'version' IS NOT NULL"))
+    (node,) = scale.results("nodes/")
+    assert scale.get(f"nodes/{node['id']}/")["resources"]["used"]["mem"] > 0

@@ -15,11 +15,12 @@ from scale_core.db.ingest import Ingest, Strike
 from scale_core.db.job import Job, JobExecution, JobExecutionLog
 from scale_core.db.node import Node
 from scale_core.db.queue import Queue
+from scale_core.domain import failure
 from scale_core.domain.ingest import IngestStatus
 from scale_core.domain.job import ExecutionStatus, JobStatus, Resources
 from scale_core.domain.scheduling import JobTypeLimits, Launch
 from scale_core.domain.task import TaskState, TaskUpdate
-from scale_core.services import queue, scheduling, task_status
+from scale_core.services import overdue, queue, scheduling, task_status
 from tests import factories
 from tests.services.rows import NOW, make_job_type, make_node, make_queued, make_source, make_workspace
 
@@ -354,10 +355,23 @@ class TestUpdates:
     ) -> None:
         assert bool(task_status.tasks_to_kill(session, NOW + timedelta(seconds=after))) == killed
 
+    def test_what_answers_no_kill_is_given_up_after_a_further_grace(
+        self, session: Session, execution: JobExecution
+    ) -> None:
+        assert overdue.give_up(session, NOW + timedelta(seconds=60 + 59), 30) == []
+        later = NOW + timedelta(seconds=60 + 61)
+        assert overdue.give_up(session, later, 30) == [execution.id]
+        assert overdue.give_up(session, later, 30) == []
+        session.expire_all()
+        assert failure.classify(execution.outcome or {}, {}).error == "timeout"
+        task = execution.task_id or ""
+        assert self.apply(session, TaskUpdate(task, TaskState.RUNNING)).kill == (task,), "it came back"
+
     def test_tasks_without_timeout_are_left_alone(self, session: Session) -> None:
         make_queued(session, timeout=0)
         launch_all(session, make_node(session))
         assert task_status.tasks_to_kill(session, NOW + timedelta(days=999)) == []
+        assert overdue.give_up(session, NOW + timedelta(days=999), 30) == []
 
     def test_reconciliation_asks_only_for_what_mesos_must_know(self, session: Session, execution: JobExecution) -> None:
         agent = execution.agent_id

@@ -225,3 +225,24 @@ def test_an_executor_is_unreserved_where_that_can_be() -> None:
     bare = Purse([offer])
     assert bare.executor(EXECUTOR, "F", {EXECUTOR.id}) == messages.build_executor_info(EXECUTOR, "F")
     assert bare.take(Resources(2)) == [scalar("cpus", 1, **STATIC), scalar("cpus", 1, role="*")], "it runs already"
+
+
+def usage(value: Any) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+def test_an_executor_tells_what_its_jobs_really_use() -> None:
+    said = {"usage": {"cpus": 1.5, "mem": 200, "other": 1}, "running": 2, "version": "3.0.0"}
+    assert messages.parse_usage("S0", usage(said)) == messages.NodeUsage(
+        "S0", {"cpus": 1.5, "mem": 200.0, "running": 2, "version": "3.0.0"}
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["", "no base64", usage([]), usage({}), usage({"usage": 1}), base64.b64encode(b"{").decode()]
+    + [usage({"usage": {"cpus": wrong}}) for wrong in (-1, 1e300, "1", True, None)],
+)
+def test_messages_that_tell_no_usage_are_refused(data: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        messages.parse_usage("S0", data)

@@ -370,3 +370,25 @@ def test_a_handler_that_slept_between_commit_and_launch_looks_again(
     assert fresh(session, execution).status is ExecutionStatus.RUNNING
     assert bench.handler.is_deposed
     assert bench.driver.of("launch") == []
+
+
+def test_a_cancel_that_is_announced_is_seen_to_at_once(bench: Bench, session: Session) -> None:
+    execution = make_queued(session)
+    session.commit()
+    bench.round(bench.offer())
+    row = fresh(session, execution)
+    row.status, row.ended = ExecutionStatus.CANCELED, NOW
+    session.commit()
+    bench.round()
+    assert bench.driver.of("kill") == [], "the next look is due in a second"
+    bench.round(messages.QueueChanged())
+    assert bench.driver.of("kill") == [[row.task_id]]
+
+
+def test_a_pause_of_a_node_that_is_announced_holds_from_the_next_round_on(bench: Bench, session: Session) -> None:
+    bench.round(bench.offer())
+    session.query(Node).update({"is_paused": True})
+    make_queued(session)
+    session.commit()
+    bench.round(messages.QueueChanged(), bench.offer("O2"))
+    assert bench.driver.of("launch") == []

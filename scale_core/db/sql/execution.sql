@@ -27,3 +27,14 @@ SET status = 'COMPLETED', ended = u.ended, last_status_change = :now, last_modif
     results = u.results, error_id = NULL, reason = NULL
 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS u (id bigint, ended timestamptz, results jsonb)
 WHERE j.id = u.id
+
+-- end_overdue -- far over their timeout: as if killed by it. Whoever is writing down their true end goes first.
+UPDATE job_exe
+SET task_ended = :now, last_modified = clock_timestamp(),
+    outcome = jsonb_build_object('mesos', jsonb_build_object('state', 'TASK_KILLED', 'source', 'SOURCE_SCHEDULER',
+                                 'reason', '', 'message', '', 'has_started', true, 'timed_out', true))
+WHERE id IN (SELECT id FROM job_exe
+             WHERE status = 'RUNNING' AND task_ended IS NULL AND timeout > 0
+               AND started + make_interval(secs => timeout) < :before
+             ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING id
