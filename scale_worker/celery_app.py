@@ -71,6 +71,7 @@ def make_app(settings: Settings) -> Celery:
                 "scan-strikes": settings.strike_scan_s,
                 "sweep-executions": settings.sweep_s,
                 "forget-idempotency-keys": 3600.0,
+                "tick-clock": 60.0,
             }.items()
         },
     )
