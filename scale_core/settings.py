@@ -50,6 +50,7 @@ class Settings:
     reserve_after_s: float = 60.0
     reconcile_s: float = 60.0
     log_level: str = "INFO"
+    history_dir: str = ""
     gunicorn_workers: int = 2
     worker_concurrency: int = 2
 
@@ -67,7 +68,7 @@ class Settings:
             flower_port=_number(env, "SCALE_FLOWER_PORT", 0, int),
             database_url=_database_url(env.get("SCALE_DATABASE_URL", "")),
             broker_url=env.get("SCALE_BROKER_URL", ""),
-            mesos_master=env.get("SCALE_MESOS_MASTER", ""),
+            mesos_master=_masters(env.get("SCALE_MESOS_MASTER", "")),
             mesos_role=env.get("SCALE_MESOS_ROLE") or cls.mesos_role,
             mesos_principal=env.get("SCALE_MESOS_PRINCIPAL", ""),
             mesos_secret=_secret(env, "SCALE_MESOS_SECRET"),
@@ -91,6 +92,7 @@ class Settings:
             reserve_after_s=_number(env, "SCALE_RESERVE_AFTER_S", cls.reserve_after_s, float),
             reconcile_s=_number(env, "SCALE_RECONCILE_S", cls.reconcile_s, float),
             log_level=(env.get("SCALE_LOG_LEVEL") or cls.log_level).upper(),
+            history_dir=env.get("SCALE_HISTORY_DIR", ""),
             gunicorn_workers=_number(env, "SCALE_API_WORKERS", cls.gunicorn_workers, int),
             worker_concurrency=_number(env, "SCALE_WORKER_CONCURRENCY", cls.worker_concurrency, int),
         )
@@ -148,6 +150,21 @@ def _secret(env: Mapping[str, str], name: str) -> str:
         return Path(path).read_text().strip()
     except OSError as error:
         raise ConfigurationError(f"{name}_FILE: {error}") from error
+
+
+def _masters(text: str) -> str:
+    """host:port, several of them separated by commas, or zk://host:port,.../path."""
+    text = text.strip()
+    scheme, separator, rest = text.partition("://")
+    if separator:
+        if scheme not in {"zk", "zoo"} or "/" not in rest:
+            raise ConfigurationError(f"SCALE_MESOS_MASTER: {text!r} is not of the form zk://host:port,host:port/path")
+        return text
+    for master in filter(None, (part.strip() for part in text.split(","))):
+        host, _, port = master.partition(":")
+        if not host or (port and not (port.isdecimal() and 0 < int(port) < 65536)) or master.endswith(":"):
+            raise ConfigurationError(f"SCALE_MESOS_MASTER: {master!r} is not of the form host:port")
+    return text
 
 
 def _database_url(url: str) -> str:

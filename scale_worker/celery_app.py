@@ -17,7 +17,7 @@ from kombu import Exchange, Queue
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from scale_core import logs
+from scale_core import history, logs
 from scale_core.db.session import make_engine, make_sessions
 from scale_core.settings import Settings
 
@@ -109,6 +109,7 @@ def _forget_parents_connections(**_: Any) -> None:
 def _configure_logs(**_: Any) -> None:
     process = next((name for name in ("beat", "flower") if name in sys.argv), "worker")
     logs.configure(process, settings().log_level)
+    history.configure(process, settings().history_dir)
 
 
 _bound: dict[str, Any] = {}

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -52,6 +53,17 @@ class Cluster:
         self.process = _start(self.port, self.agent_port, self.work_dir, self.arguments)
         _wait(self)
 
+    def order(self, path: str, **query: Any) -> Any:
+        """Order a fault; the answer's JSON, if it has any."""
+        response = requests.post(f"http://{self.master}/devcluster/{path}", params=query, timeout=10)
+        assert response.ok, f"{path}: {response.status_code} {response.text}"
+        return response.json() if response.content else None
+
+    def agents(self) -> list[dict[str, Any]]:
+        """id, hostname, port and state of each agent."""
+        found: list[dict[str, Any]] = requests.get(f"http://{self.master}/devcluster/agents", timeout=10).json()
+        return found
+
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         self.process.send_signal(signal.SIGTERM)
@@ -63,7 +75,8 @@ def devcluster(
     work_dir: Path, cpus: float = 4, mem: float = 4096, disk: float = 10000, hostname: str = "node-1", *arguments: str
 ) -> Iterator[Cluster]:
     """A devcluster on two free ports, for as long as the block runs."""
-    port, agent_port = free_ports(2)
+    port, *_ = free_ports(1)
+    agent_port = free_run(next((int(a.partition("=")[2]) for a in arguments if a.startswith("--agents=")), 1))
     options = (f"--cpus={cpus}", f"--mem={mem}", f"--disk={disk}", f"--hostname={hostname}", *arguments)
     work_dir.mkdir(parents=True, exist_ok=True)
     cluster = Cluster(port, agent_port, work_dir, options, _start(port, agent_port, work_dir, options))
@@ -82,6 +95,16 @@ def free_ports(count: int) -> list[int]:
         for listener in sockets:
             listener.bind(("127.0.0.1", 0))
         return [listener.getsockname()[1] for listener in sockets]
+
+
+def free_run(count: int) -> int:
+    """The first of `count` successive ports that nobody listens on just now."""
+    while True:
+        (first,) = free_ports(1)
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
 
 
 def _start(port: int, agent_port: int, work_dir: Path, options: tuple[str, ...]) -> subprocess.Popen[bytes]:

@@ -81,6 +81,13 @@ class JobTypeOfJob(JobTypeAnswer):
     job_type_rev = fields.Nested(JobTypeRevisionBase)
 
 
+class WaitingAnswer(Answer):
+    """Where a queued job stands."""
+
+    position = fields.Integer(metadata={"description": "Its place in the whole queue, from 1."})
+    reason = fields.String(metadata={"description": "Why it does not run yet."})
+
+
 class JobDetailsAnswer(JobAnswer):
     job_type = fields.Nested(JobTypeOfJob)
     job_type_rev = fields.Nested(JobTypeRevisionAnswer)
@@ -93,6 +100,7 @@ class JobDetailsAnswer(JobAnswer):
     outputs = fields.List(fields.Nested(OutputAnswer))
     input_files = fields.List(fields.Nested(FileAnswer))
     products = fields.List(fields.Nested(ProductBase))
+    waiting = fields.Nested(WaitingAnswer, allow_none=True)
 
 
 class JobUpdateAnswer(JobAnswer):
@@ -135,7 +143,7 @@ class JobDetails(MethodView):
     @blp.response(200, JobDetailsAnswer)
     def get(self, job_id: int) -> Any:
         """Job Details"""
-        return queries.get_job(session(), job_id)
+        return queries.get_job(session(), job_id, utcnow())
 
     @blp.arguments(JobPatch)
     @blp.response(200, JobDetailsAnswer)
@@ -149,4 +157,4 @@ class JobDetails(MethodView):
                 services.cancel(writing, job_id, utcnow())
         except IllegalTransition as error:
             raise Invalid(str(error)) from error  # documented as 400 here
-        return queries.get_job(session(), job_id)
+        return queries.get_job(session(), job_id, utcnow())

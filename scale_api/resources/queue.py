@@ -12,7 +12,7 @@ from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, IdNumber, Int, Moment, Time, ids, texts
 from scale_api.idempotency import idempotent
-from scale_api.query import Listing, PageQuery, answer, check_period, envelope, json_answer, page_of
+from scale_api.query import Listing, PageQuery, PeriodQuery, answer, check_period, envelope, json_answer, page_of
 from scale_api.resources.job import JobDetailsAnswer
 from scale_api.resources.recipe import RecipeDetailsAnswer
 from scale_api.schemas import JobAnswer, JobTypeBase
@@ -22,6 +22,7 @@ from scale_core.queries import job as job_queries
 from scale_core.queries import queue as queries
 from scale_core.queries import recipe as recipe_queries
 from scale_core.queries.listing import Period
+from scale_core.queries.shape import Shape
 from scale_core.services import queue as services
 from scale_core.timestamps import utcnow
 
@@ -83,6 +84,40 @@ class QueueStatusAnswer(Answer):
     results = fields.List(fields.Nested(QueueStatusResult))
 
 
+class QueueQuery(PeriodQuery):
+    filters = queries.QueueFilters
+    job_id = ids(attribute="job_ids")
+    job_type_id = ids(attribute="job_type_ids")
+    job_type_name = texts(attribute="job_type_names")
+    priority = fields.List(Int(), attribute="priorities")
+
+
+class QueuedAnswer(Answer):
+    """One execution that waits. Resources are cpus and MiB."""
+
+    position = fields.Integer(metadata={"description": "Its place in the whole queue, from 1."})
+    job_exe_id = fields.Integer()
+    job_id = fields.Integer()
+    job_type = fields.Nested(JobTypeBase)
+    priority = fields.Integer()
+    queued = Time()
+    node_required_id = fields.Integer(allow_none=True)
+    cpus_required = fields.Float()
+    mem_required = fields.Float()
+    disk_in_required = fields.Float()
+    disk_out_required = fields.Float()
+    disk_total_required = fields.Float()
+    reason = fields.String(metadata={"description": "Why it does not run yet."})
+
+
+@blp.route("/queue/")
+class QueueEntries(MethodView):
+    @blp.listing(QueueQuery, QueuedAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
+        """Queued Executions: in the order in which they are looked at, each with the reason why it waits"""
+        return queries.list_queue(session(), listing.filters, listing.page, shape, utcnow())
+
+
 @blp.route("/queue/status/")
 class QueueStatus(MethodView):
     @blp.arguments(PageQuery, location="query")
@@ -106,7 +141,7 @@ class NewJob(MethodView):
         """Queue New Job; Location is the details of its execution"""
         with transaction() as writing:
             job_id = services.queue_new_job(writing, body["job_type_id"], body["job_data"], utcnow()).id
-        job = job_queries.get_job(session(), job_id)
+        job = job_queries.get_job(session(), job_id, utcnow())
         if job.job_exes:
             location = url_for("job_execution.ExecutionDetails", execution_id=job.job_exes[0].id, _external=True)
         else:

@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -36,7 +37,21 @@ def make_sessions(engine: Engine) -> sessionmaker[Session]:
 
 
 Sessions = Callable[[], Session]
-QUEUE_CHANNEL = "scale_queue"  # NOTIFY: the offer handler should look at the queue
+QUEUE_CHANNEL = "scale_queue"  # NOTIFY: the offer handler should look at the queue, payload: queue_news or nothing
+
+
+def queue_news(priority: int, queued: datetime) -> str:
+    """What is told of new queue rows: the first place that any of them has in the queue's order."""
+    return f"{priority} {queued.isoformat()}"
+
+
+def read_queue_news(payload: str) -> tuple[int, datetime] | None:
+    """Inverse of queue_news; None: the payload tells nothing, anything may have changed."""
+    priority, _, queued = payload.partition(" ")
+    try:
+        return int(priority), datetime.fromisoformat(queued)
+    except ValueError:
+        return None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -17,7 +18,7 @@ from scale_core.db.recipe import Recipe, RecipeJob, RecipeType, RecipeTypeRevisi
 from scale_core.db.trigger import TriggerEvent
 from scale_core.domain.job import ErrorCategory, JobStatus
 from scale_core.errors import NotFound
-from scale_core.queries import file
+from scale_core.queries import file, queue
 from scale_core.queries.job_execution import light_execution_options
 from scale_core.queries.job_type import without_documents
 from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With, known, read_page
@@ -90,8 +91,11 @@ def list_ids(session: Session, filters: JobFilters) -> list[int]:
     return list(session.scalars(query.order_by(Job.id)))
 
 
-def get_job(session: Session, job_id: int) -> With:
-    """A job with `inputs`, `outputs`, `input_files`, `products` and `recipes`. Raises NotFound."""
+def get_job(session: Session, job_id: int, now: datetime) -> With:
+    """A job with `inputs`, `outputs`, `input_files`, `products`, `recipes` and, while it is QUEUED, `waiting`.
+
+    Raises NotFound.
+    """
     job = session.scalar(
         select(Job)
         .where(Job.id == job_id)
@@ -120,6 +124,7 @@ def get_job(session: Session, job_id: int) -> With:
         input_files=_existing(files, input_file_ids(job.data)),
         products=products,
         recipes=[job.recipe_job.recipe] if job.recipe_job else [],
+        waiting=queue.explain(session, job_id, now) if job.status is JobStatus.QUEUED else None,
     )
 
 

@@ -16,7 +16,7 @@ from scale_core.db.ingest import Ingest
 from scale_core.db.job import Job, JobExecution, JobType, JobTypeRevision
 from scale_core.db.queue import Queue
 from scale_core.db.recipe import Recipe, RecipeJob
-from scale_core.db.session import QUEUE_CHANNEL, notify
+from scale_core.db.session import QUEUE_CHANNEL, notify, queue_news
 from scale_core.db.sql import load
 from scale_core.domain import job as rules
 from scale_core.domain.ingest import IngestStatus
@@ -116,7 +116,7 @@ def enqueue(
         return []
     rows = [{"job_id": r.job_id, "data": r.data, "disk_in": r.disk_in, "disk_out": r.disk_out} for r in requests]
     session.flush()
-    queued = session.scalars(
+    queued = session.execute(
         load("job")["enqueue"],
         {
             "rows": json.dumps(rows),
@@ -125,9 +125,10 @@ def enqueue(
             "origins": list(rules.origins(JobStatus.QUEUED)),
         },
     ).all()
-    notify(session, QUEUE_CHANNEL)
+    if queued:
+        notify(session, QUEUE_CHANNEL, queue_news(min(row.priority for row in queued), now))
     session.expire_all()
-    return sorted(queued)
+    return sorted(row.job_id for row in queued)
 
 
 def lock_recipes(session: Session, job_ids: Sequence[int]) -> dict[int, int]:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from scale_core.db.node import Scheduler
-from scale_core.db.queue import Queue
 from scale_core.db.sql import load
 from scale_core.domain.execution import ExecutionSpec
 from scale_core.domain.job import Resources
@@ -21,6 +20,7 @@ from scale_core.domain.scheduling import JobTypeLimits, Launch, QueueEntry
 from scale_core.services import execution_spec
 
 SQL = load("queue")
+Place = tuple[int, datetime, int]  # in the queue's order: QueueEntry.key
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def claim(
     window: int,
     largest_free: Resources,
     blocked_types: Sequence[int] = (),
-    after: QueueEntry | None = None,
+    after: Place | None = None,
     hopeless: Sequence[tuple[int, Resources]] = (),
 ) -> list[QueueEntry]:
     """Lock the next `window` entries behind `after` that could fit; fewer come back when the queue has no more.
@@ -57,9 +57,7 @@ def claim(
         {
             **_bounds(largest_free, blocked_types),
             "window": window,
-            "after_priority": after.priority if after else -(2**31),
-            "after_queued": after.queued if after else "-infinity",
-            "after_id": after.job_exe_id if after else 0,
+            **_place("after", after),
             "hopeless_types": [kind for kind, _ in hopeless],
             "hopeless_cpus": [needs.cpus for _, needs in hopeless],
             "hopeless_mem": [needs.mem for _, needs in hopeless],
@@ -70,10 +68,15 @@ def claim(
 
 
 def overdue(
-    session: Session, largest_free: Resources, blocked_types: Sequence[int], now: datetime, reserve_after: timedelta
+    session: Session,
+    largest_free: Resources,
+    blocked_types: Sequence[int],
+    now: datetime,
+    reserve_after: timedelta,
+    start: Place | None = None,
 ) -> list[QueueEntry]:
     """Entries near the queue's head that no node has room for now although they waited for `reserve_after`."""
-    parameters = {**_bounds(largest_free, blocked_types), "before": now - reserve_after}
+    parameters = {**_bounds(largest_free, blocked_types), "before": now - reserve_after, **_place("from", start)}
     return [_entry(row) for row in session.execute(SQL["overdue"], parameters)]
 
 
@@ -82,9 +85,10 @@ def samples(session: Session) -> list[QueueEntry]:
     return [_entry(row) for row in session.execute(SQL["samples"])]
 
 
-def has_work(session: Session) -> bool:
-    """Whether anything waits in the queue."""
-    return bool(session.scalar(select(exists(select(Queue.job_exe_id)))))
+def head(session: Session, start: Place | None = None) -> Place | None:
+    """Where the queue begins, looking from `start` on (None: from the very beginning); None: nothing waits there."""
+    row = session.execute(SQL["head"], _place("from", start)).one_or_none()
+    return (row.priority, row.queued, row.job_exe_id) if row else None
 
 
 def limits(session: Session) -> dict[int, JobTypeLimits]:
@@ -179,6 +183,11 @@ def _end_broken(session: Session, problems: Mapping[int, str], now: datetime) ->
             },
         )
     return tuple(problems)
+
+
+def _place(name: str, place: Place | None) -> dict[str, Any]:
+    priority, queued, job_exe_id = place or (-(2**31), "-infinity", 0)
+    return {f"{name}_priority": priority, f"{name}_queued": queued, f"{name}_id": job_exe_id}
 
 
 def _bounds(largest_free: Resources, blocked_types: Sequence[int]) -> dict[str, Any]:

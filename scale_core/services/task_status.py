@@ -3,6 +3,7 @@ late, twice or out of order."""
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from scale_core.services import completion
 from scale_core.services.completion import End
 from scale_core.services.execution_spec import to_json
 
+logger = logging.getLogger(__name__)
+
 SQL = load("queue")
 TIMEOUT_GRACE = timedelta(seconds=30)  # the executor acts first; Mesos is asked to kill only when it did not
 KILLED_STATES = frozenset({TaskState.KILLED, TaskState.FAILED})
@@ -30,11 +33,12 @@ CANCEL_WINDOW = timedelta(days=1)
 @dataclass(frozen=True)
 class Applied:
     """`ended`: executions that now wait to be finished (services.execution). `kill`: tasks that run although nobody
-    wants them any more.
+    wants them any more. `completed`: executions that only succeeded, and so are COMPLETED already.
     """
 
     ended: tuple[int, ...] = ()
     kill: tuple[str, ...] = ()
+    completed: tuple[int, ...] = ()
 
 
 def apply_updates(session: Session, updates: Sequence[TaskUpdate], now: datetime) -> Applied:
@@ -46,10 +50,13 @@ def apply_updates(session: Session, updates: Sequence[TaskUpdate], now: datetime
         for row in session.execute(SQL["lock_tasks"], {"task_ids": list({u.task_id for u in updates}), "now": now})
     }
     ends = _ends(updates, known)
+    _log_ignored(updates, known)
     ran = {update.task_id: update.directory for update in updates if update.state is TaskState.RUNNING}
     _note_running(session, {task_id: known[task_id] for task_id in ran if task_id in known}, ran, ends, now)
-    ended = _note_ended(session, [(known[task_id], update) for task_id, update in ends.items()], ran, now)
-    return Applied(ended, tuple(_unwanted(updates, known)))
+    rows = sorted(((known[task_id], said) for task_id, said in ends.items()), key=lambda end: end[0].id)
+    completed = _complete_plain(session, [end for end in rows if _is_plain(*end)], ran, now)
+    ended = _note_ended(session, [end for end in rows if end[0].id not in completed], ran, now)
+    return Applied(ended, tuple(_unwanted(updates, known)), tuple(sorted(completed)))
 
 
 def store_outcome(session: Session, job_exe_id: int, outcome: Mapping[str, Any]) -> None:
@@ -78,6 +85,15 @@ def tasks_to_kill(session: Session, now: datetime) -> list[str]:
     """Tasks of canceled executions, and those that outlived their timeout and the executor's attention."""
     parameters = {"canceled_after": now - CANCEL_WINDOW, "overdue_before": now - TIMEOUT_GRACE}
     return list(session.execute(SQL["tasks_to_kill"], parameters).scalars())
+
+
+def _log_ignored(updates: Iterable[TaskUpdate], known: Mapping[str, Any]) -> None:
+    """An end is final. What comes after it is acknowledged like the rest, changes nothing, and is told here."""
+    for said in updates:
+        row = known.get(said.task_id)
+        if row is not None and row.has_ended:
+            facts = (said.task_id, row.id, said.state.value, said.reason or "no reason", said.source or "no source")
+            logger.info("task %s of execution %d has ended before; ignored: %s (%s, %s)", *facts)
 
 
 def _ends(updates: Iterable[TaskUpdate], known: Mapping[str, Any]) -> dict[str, TaskUpdate]:
@@ -118,16 +134,6 @@ def _note_running(
         )
 
 
-def _note_ended(
-    session: Session, ends: Sequence[tuple[Any, TaskUpdate]], ran: Mapping[str, str | None], now: datetime
-) -> tuple[int, ...]:
-    """The executions that wait to be finished; those that only succeeded are finished here and now."""
-    ends = sorted(ends, key=lambda end: end[0].id)
-    plain = [end for end in ends if _is_plain(*end)]
-    others = [end for end in ends if not _is_plain(*end)]
-    return tuple(sorted([*_note_others(session, others, ran, now), *_complete_plain(session, plain, ran, now)]))
-
-
 def _is_plain(row: Any, update: TaskUpdate) -> bool:
     """Nothing is to be catalogued, and no recipe waits: then there is nothing that another process should do."""
     is_running = row.status == ExecutionStatus.RUNNING
@@ -136,10 +142,10 @@ def _is_plain(row: Any, update: TaskUpdate) -> bool:
 
 def _complete_plain(
     session: Session, ends: Sequence[tuple[Any, TaskUpdate]], ran: Mapping[str, str | None], now: datetime
-) -> tuple[int, ...]:
+) -> set[int]:
     """Complete executions and jobs; a job in no status for that is left to `finish`, which tells why."""
     if not ends:
-        return ()
+        return set()
     statuses = completion.lock_jobs(session, [row.job_id for row, _ in ends])
     running = [end for end in ends if statuses.get(end[0].job_id) is JobStatus.RUNNING]
     completed = [
@@ -156,11 +162,10 @@ def _complete_plain(
     ]
     completion.complete(session, completed, statuses, now)
     _keep_logs(session, [(end.id, dict(end.outcome)) for end in completed])
-    others = [end for end in ends if statuses.get(end[0].job_id) is not JobStatus.RUNNING]
-    return _note_others(session, others, ran, now)
+    return {end.id for end in completed}
 
 
-def _note_others(
+def _note_ended(
     session: Session, ends: Sequence[tuple[Any, TaskUpdate]], ran: Mapping[str, str | None], now: datetime
 ) -> tuple[int, ...]:
     if not ends:

@@ -111,4 +111,4 @@ def _matching(
         query = query.where(occurred <= ended)
     count = session.scalar(select(func.count()).select_from(query.subquery())) or 0
     rows = session.execute(query.order_by(occurred.desc(), ScaleFile.id.desc()).limit(MAX_FILES))
-    return count, [(file, moment) for file, moment in rows]
+    return count, [(file, moment) for file, moment in rows if moment is not None]

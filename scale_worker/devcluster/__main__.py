@@ -1,9 +1,10 @@
 """A single-machine stand-in for Apache Mesos: `python -m scale_worker.devcluster --port 5050 --work-dir DIR`.
 
-One master and one agent in one process, speaking the v1 scheduler and executor APIs as Mesos 1.11 does. It is a
-development and single-machine convenience without high availability. It differs from Mesos where that helps here:
-free resources are offered every 0.1 s (--allocation-interval; a real master takes 1 s), tasks are not confined to
-their resources, and Docker tasks and URIs are refused (executors start their own containers).
+One master and one agent (or several: --agents) in one process, speaking the v1 scheduler and executor APIs as Mesos
+1.11 does. It is a development and single-machine convenience without high availability. It differs from Mesos where
+that helps here: free resources are offered every 0.1 s (--allocation-interval; a real master takes 1 s), tasks are not
+confined to their resources, and Docker tasks and URIs are refused (executors start their own containers). For tests,
+faults can be ordered of it: see operator_http.py.
 
 Stopped by SIGTERM or SIGINT it shuts executors down; killed, it finds them again at its next start.
 """
@@ -18,18 +19,16 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiohttp import web
-
 from scale_core import logs
 from scale_core.errors import ConfigurationError, ScaleError
-from scale_worker.devcluster import agent_http, calls, master_http
+from scale_worker.devcluster import calls, master_http, operator_http
 from scale_worker.devcluster.agent import Agent
-from scale_worker.devcluster.calls import Handler
+from scale_worker.devcluster.hosting import AgentHost, Hosts
 from scale_worker.devcluster.journal import Journal
 from scale_worker.devcluster.master import Master
 from scale_worker.devcluster.resources import Resources
@@ -45,12 +44,13 @@ MIB = 1024 * 1024
 @dataclass(frozen=True)
 class Options:
     port: int
-    agent_port: int
+    agent_ports: tuple[int, ...]
     work_dir: Path
     hostname: str
     total: Resources
     allocation_interval_s: float
     retry_s: float
+    credentials: Mapping[str, str]  # none: nobody is asked
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -58,6 +58,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="devcluster", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--port", type=int, default=5050, help="of the master")
     parser.add_argument("--agent-port", type=int, help="of the agent (default: the one after --port)")
+    parser.add_argument("--agents", type=int, default=1, help="how many, each with all resources; on successive ports")
     parser.add_argument("--work-dir", type=Path, required=True, help="for sandboxes and state")
     parser.add_argument("--hostname", default=own_name(), help="of the agent in offers")
     parser.add_argument("--cpus", type=float, default=0.0, help="0: as many as the machine has")
@@ -65,22 +66,39 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--disk", type=float, default=0.0, help="MiB; 0: what is free where the work directory is")
     parser.add_argument("--allocation-interval", type=float, default=0.1, help="seconds between rounds of offers")
     parser.add_argument("--update-retry", type=float, default=10.0, help="seconds until an update is first repeated")
+    parser.add_argument("--credentials", type=Path, help="file of a principal, a space and its secret in each line")
     given = parser.parse_args(arguments)
+    if given.agents < 1:
+        parser.error("--agents: give at least 1")
     work_dir = given.work_dir.resolve()
     work_dir.mkdir(parents=True, exist_ok=True)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     cpus = given.cpus or float(os.cpu_count() or 1)
     mem = given.mem or float(memory * 3 // 4 // MIB)
     disk = given.disk or float(shutil.disk_usage(work_dir).free // MIB)
+    first_agent = given.agent_port or given.port + 1
     return Options(
         port=given.port,
-        agent_port=given.agent_port or given.port + 1,
+        agent_ports=tuple(range(first_agent, first_agent + given.agents)),
         work_dir=work_dir,
         hostname=given.hostname,
         total=Resources.of(cpus, mem, disk, PORTS),
         allocation_interval_s=given.allocation_interval,
         retry_s=given.update_retry,
+        credentials=_credentials(given.credentials) if given.credentials else {},
     )
+
+
+def _credentials(path: Path) -> dict[str, str]:
+    """Raises ConfigurationError."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--credentials: {error}") from None
+    pairs = [line.split(" ", 1) for line in lines if line.strip()]
+    if not pairs or any(len(pair) != 2 for pair in pairs):
+        raise ConfigurationError(f"--credentials: each line of {path} must be a principal, a space and its secret")
+    return {pair[0]: pair[1] for pair in pairs}
 
 
 def own_name() -> str:
@@ -105,46 +123,61 @@ def bind(port: int) -> socket.socket:
     return listener
 
 
-async def serve(options: Options, sockets: tuple[socket.socket, socket.socket], journal: Journal) -> None:
-    """Run the cluster until SIGTERM or SIGINT."""
+async def serve(options: Options, sockets: Sequence[socket.socket], journals: Sequence[Journal]) -> None:
+    """Run the cluster until SIGTERM or SIGINT. The first socket is the master's, and so is the first journal."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    master = Master(HOST, options.port, journal, options.allocation_interval_s)
-    agent = Agent(
-        master, journal, options.work_dir, options.hostname, options.agent_port, options.total, options.retry_s
-    )
-    handlers = (master_http.handler(master), agent_http.handler(agent, master))
-    servers = [await _listen(handler, listener) for handler, listener in zip(handlers, sockets, strict=True)]
+    master = Master(HOST, options.port, journals[0], options.allocation_interval_s)
+    hosts = Hosts(master, bind)
+    for index, (journal, port) in enumerate(zip(journals, options.agent_ports, strict=True)):
+        hosts.all.append(AgentHost(master, journal, port, _agent_builder(options, index, master, journal)))
+    handler = operator_http.handler(master, hosts, master_http.handler(master))
+    if options.credentials:
+        handler = operator_http.authenticated(options.credentials, handler)
+    server = calls.server(handler)
+    await loop.create_server(server, sock=sockets[0])
+    for host, listener in zip(hosts.all, sockets[1:], strict=True):
+        await host.listen(listener)
+        logger.info("Master on %s:%d, agent %s on port %d", HOST, options.port, host.id, host.port)
     ticks = asyncio.create_task(master.run())
-    logger.info("Master on %s:%d, agent %s on port %d", HOST, options.port, agent.id, options.agent_port)
     await stopping.wait()
     logger.info("Shutting executors down")
-    await agent.stop(STOP_GRACE_S)
+    await asyncio.gather(*(host.agent.stop(STOP_GRACE_S) for host in hosts.all))
     ticks.cancel()
     master.close()
-    for server in servers:
-        await server.shutdown(timeout=0.5)
+    await server.shutdown(timeout=0.5)
+    for host in hosts.all:
+        await host.close()
 
 
-async def _listen(handler: Handler, listener: socket.socket) -> web.Server:
-    server = calls.server(handler)
-    await asyncio.get_running_loop().create_server(server, sock=listener)
-    return server
+def _agent_builder(options: Options, number: int, master: Master, journal: Journal) -> Callable[[], Agent]:
+    directory = agent_directory(options.work_dir, number)
+    port = options.agent_ports[number]
+    return lambda: Agent(master, journal, directory, options.hostname, port, options.total, options.retry_s)
+
+
+def agent_directory(work_dir: Path, number: int) -> Path:
+    """The first agent shares the master's work directory, further ones have their own below it."""
+    directory = work_dir / "agents" / str(number + 1) if number else work_dir
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     logs.configure("devcluster")
-    options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        sockets = (bind(options.port), bind(options.agent_port))
-        journal = Journal(options.work_dir / "state.jsonl")
+        options = parse(sys.argv[1:] if arguments is None else arguments)
+        sockets = [bind(port) for port in (options.port, *options.agent_ports)]
+        directories = [agent_directory(options.work_dir, number) for number in range(len(options.agent_ports))]
+        journals = [Journal(directory / "state.jsonl") for directory in directories]
     except ScaleError as error:
         print(f"devcluster: {error}", file=sys.stderr)
         return 1
-    asyncio.run(serve(options, sockets, journal))
-    journal.close()
+    asyncio.run(serve(options, sockets, journals))
+    for journal in journals:
+        journal.close()
     return 0
 
 

@@ -8,6 +8,7 @@ import logging
 import signal
 import uuid
 from collections import deque
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from scale_worker.devcluster.launching import Info
 from scale_worker.devcluster.master import Master
 from scale_worker.devcluster.recordio import EventStream
 from scale_worker.devcluster.resources import Resources, normalise
-from scale_worker.devcluster.updates import Updates
+from scale_worker.devcluster.updates import Updates, Uplink
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Agent:
         retry_s: float,
     ) -> None:
         """Take up what a previous agent on `work_dir` left; updates are repeated after 1, 2, 4 … times `retry_s`."""
-        self.id = journal.contents.agent_id or f"{master.id}-S0"
+        self.id = journal.contents.agent_id or master.new_agent_id()
         self.host, self.hostname, self.port, self.total = master.host, hostname, port, total
         self.started = now()
         self._updates = Updates(master, journal, retry_s)
@@ -54,13 +55,40 @@ class Agent:
         self.runs: dict[tuple[str, str], ExecutorRun] = {}
         self.completed: deque[ExecutorRun] = deque(maxlen=_COMPLETED_RUNS)
         self._tasks: dict[tuple[str, str], AgentTask] = {}
-        self._master = master
+        self._master: Uplink = master
         self._journal = journal
         self._all_gone = asyncio.Event()
         if journal.contents.agent_id is None:
             journal.write("agent", agent_id=self.id)
         master.register_agent(self)
         recovery.recover(self, master, journal)
+
+    # Death and return of the agent's process, while this object lives
+
+    def connect(self, master: Uplink) -> None:
+        """Tell news to `master` from now on."""
+        self._master = master
+        self._updates.connect(master)
+
+    def hang_up(self) -> None:
+        """The streams of all executors end; those must subscribe again."""
+        for run in self.runs.values():
+            if run.stream is not None:
+                run.stream.close()
+
+    def catch_up(self, framework_ids: Container[str]) -> None:
+        """The master knows these frameworks: repeat to them what is not acknowledged, end what is of others."""
+        for run in list(self.runs.values()):
+            if run.framework_id not in framework_ids:
+                self.shutdown_framework(run.framework_id)
+            elif not run.is_command and not run.is_connected and not run.is_terminating and run.has_subscribed:
+                run.timer = self._later(recovery.REREGISTRATION_S, self.destroy, run)
+        for task in list(self._tasks.values()):
+            self._updates.resend(task)
+
+    def tasks(self) -> list[AgentTask]:
+        """All tasks whose end is not acknowledged."""
+        return list(self._tasks.values())
 
     # Launching
 

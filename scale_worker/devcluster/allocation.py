@@ -29,9 +29,25 @@ class Allocator:
         self._count = 0
         self._totals: dict[str, Resources] = {}
         self._free: dict[str, Resources] = {}
+        self._inactive: set[str] = set()
 
     def add_agent(self, agent_id: str, total: Resources) -> None:
         self._totals[agent_id] = self._free[agent_id] = total
+
+    def deactivate(self, agent_id: str) -> None:
+        """Offer nothing of an agent that is away."""
+        self._inactive.add(agent_id)
+
+    def activate(self, agent_id: str) -> None:
+        self._inactive.discard(agent_id)
+
+    def remove_agent(self, agent_id: str) -> None:
+        """Forget an agent on which nothing is charged or offered any more."""
+        self._inactive.discard(agent_id)
+        del self._totals[agent_id], self._free[agent_id]
+
+    def offers_of(self, agent_id: str) -> list[Offer]:
+        return [offer for offer in self.offers.values() if offer.agent_id == agent_id]
 
     def total(self, agent_id: str) -> Resources:
         return self._totals[agent_id]
@@ -49,7 +65,7 @@ class Allocator:
         if not candidates:
             return made
         for agent_id, free in self._free.items():
-            if not free.is_offerable:
+            if not free.is_offerable or agent_id in self._inactive:
                 continue
             if len(candidates) > 1:
                 candidates.sort(key=self._share)

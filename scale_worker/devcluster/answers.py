@@ -6,7 +6,7 @@ from collections.abc import Container
 from typing import Any
 
 from scale_core import timestamps
-from scale_worker.devcluster.framework import Framework
+from scale_worker.devcluster.framework import Framework, Task
 
 
 def now() -> float:
@@ -39,6 +39,22 @@ def send_unknown(framework: Framework, entry: dict[str, Any], agents: Container[
     send(framework, entry, state, "REASON_RECONCILIATION", text)
 
 
+def send_unreachable(framework: Framework, task: Task, text: str) -> None:
+    """The task's agent was given up."""
+    state = "TASK_UNREACHABLE" if framework.has_capability("PARTITION_AWARE") else "TASK_LOST"
+    at = {"nanoseconds": int(now() * 1e9)}
+    send(framework, _info(task), state, "REASON_AGENT_REMOVED", text, unreachable_time=at)
+
+
+def send_readmitted(framework: Framework, task: Task) -> None:
+    """The task's agent, which was given up, is back. The last word's spelling is Mesos' own."""
+    send(framework, _info(task), task.state, "REASON_AGENT_REREGISTERED", "Unreachable agent re-reregistered")
+
+
+def _info(task: Task) -> dict[str, Any]:
+    return {"task_id": {"value": task.id}, "agent_id": {"value": task.agent_id}}
+
+
 def reconcile(framework: Framework, asked: list[dict[str, Any]], agents: Container[str]) -> None:
     """Tell the present state of the tasks asked for; an empty list asks for all that are known."""
     for entry in asked or [{"task_id": {"value": task_id}} for task_id in framework.tasks]:
@@ -47,7 +63,7 @@ def reconcile(framework: Framework, asked: list[dict[str, Any]], agents: Contain
             send_unknown(framework, entry, agents)
             continue
         last = task.status or {"state": task.state}
-        info = {"task_id": {"value": task.id}, "agent_id": {"value": task.agent_id}}
+        info = _info(task)
         extra = {name: last[name] for name in ("container_status",) if name in last}
         send(framework, info, last["state"], "REASON_RECONCILIATION", "Reconciliation: Latest task state", **extra)
 

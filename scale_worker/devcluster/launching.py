@@ -63,6 +63,9 @@ class Launcher:
 
     def accept(self, framework: Framework, accept: dict[str, Any]) -> None:
         """Launch on the offers. Tasks of several ACCEPTs for one agent may run over the same executor."""
+        for info in _grouped_tasks(accept.get("operations", [])):
+            text = "The devcluster launches no task groups; use LAUNCH"
+            answers.send(framework, info, "TASK_ERROR", "REASON_TASK_GROUP_INVALID", text)
         offers, problem = self._take_offers(framework, [offer["value"] for offer in accept.get("offer_ids", [])])
         refuse_s = _refuse_seconds(accept)
         tasks = _tasks_of(accept.get("operations", []))
@@ -129,3 +132,8 @@ def _refuse_seconds(part: dict[str, Any]) -> float:
 
 def _tasks_of(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [task for o in operations if o.get("type") == "LAUNCH" for task in o.get("launch", {}).get("task_infos", [])]
+
+
+def _grouped_tasks(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    groups = [o.get("launch_group", {}).get("task_group", {}) for o in operations if o.get("type") == "LAUNCH_GROUP"]
+    return [task for group in groups for task in group.get("tasks", [])]

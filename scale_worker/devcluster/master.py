@@ -6,12 +6,14 @@ import asyncio
 import logging
 import uuid
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from scale_worker.devcluster import answers, calls, validation
 from scale_worker.devcluster.allocation import Allocator
 from scale_worker.devcluster.answers import now
 from scale_worker.devcluster.calls import Call, CallError
+from scale_worker.devcluster.executors import AgentTask, ExecutorRun
 from scale_worker.devcluster.framework import TERMINAL, ExecutorCharge, Framework, Task, role_problem
 from scale_worker.devcluster.journal import Journal
 from scale_worker.devcluster.launching import AgentLink, Launcher, address, offer_message
@@ -23,6 +25,7 @@ logger = logging.getLogger(__name__)
 VERSION = "1.11.0"
 HEARTBEAT_S = 15.0
 _COMPLETED_FRAMEWORKS = 50
+_STRANGE_ACKNOWLEDGEMENTS = 1000
 
 
 class Master:
@@ -39,6 +42,12 @@ class Master:
         self.completed: deque[Framework] = deque(maxlen=_COMPLETED_FRAMEWORKS)
         self._journal = journal
         self._count = 0
+        self._agent_count = 0
+        self.strange_acknowledgements: deque[str] = deque(maxlen=_STRANGE_ACKNOWLEDGEMENTS)
+        self.is_leading = True
+        self.is_recovering = False  # a new master that no agent has found yet
+        self.reachable = asyncio.Event()
+        self.reachable.set()
         for fid, record in journal.contents.frameworks.items():
             framework = Framework(fid, record["info"], record["registered"])
             self.frameworks[fid] = framework
@@ -240,7 +249,8 @@ class Master:
             case "KILL":
                 self._kill(framework, call["kill"]["task_id"]["value"])
             case "RECONCILE":
-                answers.reconcile(framework, call["reconcile"].get("tasks", []), self.agents)
+                if not self.is_recovering:
+                    answers.reconcile(framework, call["reconcile"].get("tasks", []), self.agents)
             case "MESSAGE":
                 message = call["message"]
                 if agent := self.agents.get(message["agent_id"]["value"]):
@@ -260,6 +270,8 @@ class Master:
         calls.check_uuid(acknowledge["uuid"], "scheduler")
         task = framework.tasks.get(acknowledge["task_id"]["value"])
         status = task.status if task is not None else None
+        if task is None:
+            self.strange_acknowledgements.append(acknowledge["uuid"])
         if task and status and status.get("uuid") == acknowledge["uuid"] and status["state"] in TERMINAL:
             self._complete(framework, task)
         if agent := self.agents.get(acknowledge["agent_id"]["value"]):
@@ -276,7 +288,82 @@ class Master:
         elif agent := self.agents.get(task.agent_id):
             agent.kill(framework.id, task_id)
 
+    # What may befall it
+
+    def cut_streams(self) -> None:
+        """All event streams end; frameworks may come back."""
+        for framework in self.frameworks.values():
+            if framework.stream is not None:
+                framework.stream.close()
+
+    async def partition(self, seconds: float) -> None:
+        """For so long nothing gets through to frameworks or from them; then all that was sent does."""
+        held = [framework.stream for framework in self.frameworks.values() if framework.stream is not None]
+        self.reachable.clear()
+        for stream in held:
+            stream.hold(True)
+        await asyncio.sleep(seconds)
+        self.reachable.set()
+        for stream in held:
+            stream.hold(False)
+
+    def die(self) -> None:
+        """Streams end, offers are forgotten, and nobody leads."""
+        self.is_leading = False
+        self.cut_streams()
+        for framework in self.frameworks.values():
+            self.allocator.drop_offers(framework.id)
+            framework.refusals.clear()
+
+    def lead_anew(self) -> None:
+        """A new master knows frameworks by their coming back and tasks by the agents that find it."""
+        self.id, self.started, self._count, self._agent_count = str(uuid.uuid4()), now(), 0, 0
+        self.is_leading = self.is_recovering = True
+        logger.info("Master %s leads", self.id)
+
     # News from agents
+
+    def new_agent_id(self) -> str:
+        number, self._agent_count = self._agent_count, self._agent_count + 1
+        return f"{self.id}-S{number}"
+
+    def rescind(self, agent_id: str) -> None:
+        """The agent is away: its offers are void, and their frameworks hear of it."""
+        for offer in self.allocator.offers_of(agent_id):
+            self.allocator.take(offer.id, offer.framework_id)
+            self.allocator.release(agent_id, offer.resources)
+            rescinded = {"type": "RESCIND", "rescind": {"offer_id": {"value": offer.id}}}
+            self.frameworks[offer.framework_id].send(rescinded)
+
+    def remove_agent(self, agent_id: str, text: str) -> None:
+        """The agent is given up: its tasks are lost to their frameworks, until it should come back."""
+        self.rescind(agent_id)
+        for framework in self.frameworks.values():
+            framework.executors = {key: charge for key, charge in framework.executors.items() if key[0] != agent_id}
+            for task in [task for task in framework.tasks.values() if task.agent_id == agent_id]:
+                del framework.tasks[task.id]
+                if task.state not in TERMINAL:
+                    answers.send_unreachable(framework, task, text)
+            framework.send({"type": "FAILURE", "failure": {"agent_id": {"value": agent_id}}})
+        self.agents.pop(agent_id, None)
+        self.allocator.remove_agent(agent_id)
+
+    def readmit(self, agent: AgentLink, runs: Iterable[ExecutorRun], tasks: Iterable[AgentTask]) -> None:
+        """An agent that was given up is back with what lived on; LOST was not the end of its tasks."""
+        self.agents[agent.id] = agent
+        self.allocator.add_agent(agent.id, agent.total)
+        for run in runs:
+            if not run.is_command:
+                self.adopt_executor(run.framework_id, agent.id, run.executor_id, run.info or {})
+        for known in tasks:
+            run = known.run
+            is_charged = known.state not in TERMINAL
+            executor_id = "" if run.is_command else run.executor_id
+            task = Task(known.id, known.name, agent.id, executor_id, known.resources, known.state, None, is_charged)
+            self.adopt_task(run.framework_id, task)
+            if is_charged and (framework := self.frameworks.get(run.framework_id)):
+                answers.send_readmitted(framework, task)
+        self.allocate()
 
     def register_agent(self, agent: AgentLink) -> None:
         self.agents[agent.id] = agent

@@ -13,7 +13,10 @@ def handler(master: Master) -> Handler:
     """The master's HTTP handler."""
 
     async def scheduler(request: web.BaseRequest) -> web.StreamResponse:
+        if not master.is_leading:
+            raise CallError(503, "Master has not finished recovery")
         call = await calls.read_call(request, "scheduler", calls.SCHEDULER)
+        await master.reachable.wait()
         if call["type"] == "SUBSCRIBE":
             return await _subscribe(master, request, call)
         framework = master.framework_of(call, request.headers.get("Mesos-Stream-Id"))

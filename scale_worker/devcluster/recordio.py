@@ -26,6 +26,7 @@ class EventStream:
         self.id = stream_id
         self._records: deque[bytes] = deque()
         self._closed = False
+        self._is_held = False
         self._waiter: asyncio.Future[None] | None = None
 
     @property
@@ -41,6 +42,11 @@ class EventStream:
     def close(self) -> None:
         """End the stream after what was queued."""
         self._closed = True
+        self._wake()
+
+    def hold(self, is_held: bool) -> None:
+        """Let nothing out, or let out what has gathered."""
+        self._is_held = is_held
         self._wake()
 
     def _wake(self) -> None:
@@ -62,7 +68,7 @@ class EventStream:
     async def _pump(self, response: web.StreamResponse) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            while self._records:
+            while self._records and not self._is_held:
                 await response.write(self._records.popleft())
             if self._closed:
                 return

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Protocol
 
 from scale_worker.devcluster.executors import AgentTask
 from scale_worker.devcluster.journal import Journal
-from scale_worker.devcluster.master import Master
 
 RETRY_MAX_S = 600.0
+
+
+class Uplink(Protocol):
+    """What an agent tells its master."""
+
+    def update(self, fid: str, status: dict[str, Any]) -> None: ...
+    def note_state(self, fid: str, task_id: str, state: str) -> None: ...
+    def executor_message(self, fid: str, agent_id: str, executor_id: str, data: str) -> None: ...
+    def executor_gone(self, fid: str, agent_id: str, executor_id: str, wait_status: int | None) -> None: ...
 
 
 class Updates:
     """The pending updates of all tasks of an agent; the first of each task has been sent to the master."""
 
-    def __init__(self, master: Master, journal: Journal, retry_s: float) -> None:
+    def __init__(self, master: Uplink, journal: Journal, retry_s: float) -> None:
         self._master = master
         self._journal = journal
         self._retry_s = retry_s
+
+    def connect(self, master: Uplink) -> None:
+        """Send to `master` from now on."""
+        self._master = master
 
     def take(self, task: AgentTask, status: dict[str, Any]) -> None:
         """A new update, which waits for those before it; one that already waits is not taken twice."""

@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from scale_core import logs
+from scale_core import history, logs
 from scale_core.errors import ConfigurationError
 from scale_core.settings import Settings
 from scale_worker.executor import orphans
@@ -28,6 +28,7 @@ def main() -> int:
         print(f"executor: {error}", file=sys.stderr)
         return 2
     logs.configure("executor", settings.log_level)
+    history.configure("executor", settings.history_dir)
     missing = [
         name for name in ("MESOS_AGENT_ENDPOINT", "MESOS_FRAMEWORK_ID", "MESOS_EXECUTOR_ID") if not os.environ.get(name)
     ]
@@ -45,7 +46,7 @@ def run(settings: Settings) -> int:
         "scale.node": os.environ.get("MESOS_SLAVE_ID", ""),
         orphans.OWNER_LABEL: orphans.owner(),
     }
-    guard = orphans.Guard(labels[orphans.OWNER_LABEL])
+    guard = orphans.Guard(labels[orphans.OWNER_LABEL], history.path())
     engine = Engine(settings)
     log.info("killed %s stale process groups", orphans.kill_stale_processes(sandbox))
     node = Node(settings, engine, labels, guard.started, guard.ended)

@@ -7,9 +7,11 @@ given as argument are removed.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+import time
 
 
 def start_time(pid: int) -> str:
@@ -49,7 +51,15 @@ def remove_containers(label: str) -> None:
         api.remove_container(container["Id"], force=True, v=True)
 
 
-def main(label: str, uses_docker: bool) -> None:
+def note_death(history: str, executor: int) -> None:
+    """In the executor's history, as scale_core/history.py writes it: from now on nothing of it runs."""
+    if history:
+        with open(history, "a") as file:
+            event = {"kind": "died", "at": time.monotonic(), "process": "executor", "pid": executor}
+            file.write(json.dumps(event) + "\n")
+
+
+def main(label: str, uses_docker: bool, history: str = "") -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     groups: dict[int, str] = {}
@@ -61,7 +71,8 @@ def main(label: str, uses_docker: bool) -> None:
             remove_containers(label)
         except Exception as error:  # an engine that is away has no containers running
             print(f"guardian: containers of {label} were not removed: {error}", file=sys.stderr)
+    note_death(history, int(label.rsplit(":", 2)[1]))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], os.path.exists("/var/run/docker.sock") or "DOCKER_HOST" in os.environ)
+    main(sys.argv[1], os.path.exists("/var/run/docker.sock") or "DOCKER_HOST" in os.environ, *sys.argv[2:])

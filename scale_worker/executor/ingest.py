@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from scale_core import history
 from scale_core.brokers import Broker, move_without_overwriting, names_aside, resolve_mount, set_aside
 from scale_core.domain import media_type
 from scale_core.domain.execution import IngestItem, IngestOutcome
@@ -31,6 +32,7 @@ def ingest(item: IngestItem, workspaces: Workspaces, mounts: Mapping[str, str]) 
         directory = resolve_mount(item.mount, mounts)
         broker = workspaces.broker(item.workspace_id, "the ingested file")
         claimed = _claim(directory, item)
+        history.note("claimed", ingest_id=item.ingest_id)
         if claimed is None:
             return _look_among_duplicates(directory, item)
         return _store(directory, claimed, item, broker)
@@ -43,6 +45,7 @@ def ingest(item: IngestItem, workspaces: Workspaces, mounts: Mapping[str, str]) 
 
 def _store(directory: Path, claimed: Path, item: IngestItem, broker: Broker) -> IngestOutcome:
     stored = broker.store(claimed, item.file_path, duplicates_of=item.known_checksums)
+    history.note("copied", ingest_id=item.ingest_id, workspace_id=item.workspace_id, file_path=item.file_path)
     if not stored.stored:
         _set_aside(directory, claimed)
     return IngestOutcome(

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scale_core import logs
+from scale_core import history, logs
 from scale_core.domain.execution import INLINE_LIMIT, ExecutionSpec, Outcome, StatusData
 from scale_worker.executor import failures, staging
 from scale_worker.executor.cancel import KILLED, Cancellation, Watchdog
@@ -111,12 +111,14 @@ class NodeExecutor:
             return
         directory = self._directory / f"{spec.job_exe_id}-{staging.safe_name(task_id)[-_TASK_ID_SUFFIX:]}"
         self._send(driver, task_id, "TASK_RUNNING", StatusData(str(directory)).encode())
+        history.note_each("begun", [spec], "job_exe_id", "job_id", "task_id")
         outcome = run_execution(spec, directory, self._node, cancel)
         if outcome.succeeded:
             state = "TASK_FINISHED"
         else:
             state = "TASK_KILLED" if cancel.reason == KILLED else "TASK_FAILED"
             log.info("execution %s of %s: %s", spec.job_exe_id, spec.job_type, outcome.message)
+        history.note("ended", job_exe_id=spec.job_exe_id, job_id=spec.job_id, task_id=task_id, state=state)
         self._send(driver, task_id, state, encode_outcome(directory, outcome), outcome.message)
         self._prune(directory)
 

@@ -34,10 +34,10 @@ def is_alive(name: str) -> bool | None:
 class Guard:
     """Records the process groups of executions, with the guardian and in their directories."""
 
-    def __init__(self, label_value: str) -> None:
+    def __init__(self, label_value: str, history: Path | None = None) -> None:
         self._groups: dict[Path, int] = {}
         self._guardian = subprocess.Popen(
-            [sys.executable, "-P", guardian.__file__, f"{OWNER_LABEL}={label_value}"],
+            [sys.executable, "-P", guardian.__file__, f"{OWNER_LABEL}={label_value}", str(history or "")],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )

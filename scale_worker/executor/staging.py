@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from scale_core import history
 from scale_core.brokers import Broker, broker_for
 from scale_core.domain import environment, media_type
 from scale_core.domain.execution import ExecutionSpec, Input, InputFile, StoredFile
@@ -211,6 +212,8 @@ def store_outputs(
             raise Failed(
                 workspaces.error(product.output.workspace_id), f"output {product.output.name!r}: {error}"
             ) from error
+        where = {"workspace_id": product.output.workspace_id, "file_path": file_path}
+        history.note("stored", job_exe_id=spec.job_exe_id, **where)
         stored.append(
             StoredFile(
                 output=product.output.name,

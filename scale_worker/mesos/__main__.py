@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from scale_core import logs
+from scale_core import history, logs
 from scale_core.db.session import Sessions, make_engine, make_sessions, transaction
 from scale_core.errors import ScaleError
 from scale_core.services import scheduling
@@ -68,7 +68,7 @@ def lead(settings: Settings, sessions: Sessions, leadership: Leadership, stoppin
         reserve_after_s=settings.reserve_after_s,
         reconcile_s=settings.reconcile_s,
     )
-    handler = OfferHandler(sessions, driver, inbox, config, notifier.tell, utcnow, acknowledger.tell)
+    handler = OfferHandler(sessions, driver, inbox, config, notifier.tell, utcnow, acknowledge=acknowledger.tell)
     for watcher in watchers:
         watcher.start()
     try:
@@ -131,6 +131,7 @@ def main() -> int:
         print(f"scheduler: {error}", file=sys.stderr)
         return 2
     logs.configure("scheduler", settings.log_level)
+    history.configure("scheduler", settings.history_dir)
     stopping = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -149,6 +150,7 @@ def main() -> int:
     try:
         while leadership.wait(stopping):
             logger.info("leading")
+            history.note("leading")
             lead(settings, make_sessions(engine), leadership, stopping)
     finally:
         leadership.resign()

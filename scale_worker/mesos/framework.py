@@ -58,6 +58,8 @@ MISSED_HEARTBEATS = 3
 STABLE_S = 10.0  # a stream that lived this long was no failure
 PAUSES_S = (0.05, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 REMOVED = ("Framework has been removed", "Completed framework attempted to re-subscribe")
+ZOOKEEPER = ("zk://", "zoo://")
+MASTER_PORT = 5050
 FAILED_OVER = "Framework failed over"
 
 
@@ -77,6 +79,14 @@ def framework_info(settings: Settings, framework_id: str | None) -> Message:
     if framework_id:
         info["id"] = {"value": framework_id}
     return info
+
+
+def addresses(master: str) -> tuple[str, ...]:
+    """The masters of SCALE_MESOS_MASTER as host:port; none when ZooKeeper is to be asked."""
+    if master.startswith(ZOOKEEPER):
+        return ()
+    given = (part.strip() for part in master.split(","))
+    return tuple(part if ":" in part else f"{part}:{MASTER_PORT}" for part in given if part)
 
 
 def _safely(callback: Callable[..., None]) -> Callable[..., None]:
@@ -196,6 +206,7 @@ class Driver(pymesos.MesosSchedulerDriver):
         self._basic_credential: str | None = None
         self._lanes = (_Lane(), _Lane())  # acknowledgements have one to themselves: there are many, and nobody waits
         self.version: str | None = None
+        self._masters = addresses(master)
         self._new_master: str | None = None
         self._master: str | None = None
         self._wake = threading.Event()
@@ -203,6 +214,12 @@ class Driver(pymesos.MesosSchedulerDriver):
         self._refusal = ""
         if principal:
             self._basic_credential = f"Basic {base64.b64encode(f'{principal}:{secret}'.encode()).decode()}"
+
+    def start(self) -> None:
+        """Follow the first of the masters, or the one that ZooKeeper names."""
+        if self._masters:
+            self.master_uri = self._masters[0]
+        super().start()
 
     def stop(self, failover: bool = True) -> None:
         """Leave; the tasks and the framework stay."""
@@ -317,12 +334,22 @@ class Driver(pymesos.MesosSchedulerDriver):
                     self._wake.wait(1.0)
                     continue
                 lived = self._follow_safely(master)
+                if lived == 0.0:
+                    self._try_another(master)
                 failures = 0 if lived >= STABLE_S and not self._refusal else failures + 1
                 if self._refusal.startswith(FAILED_OVER):
                     failures = len(PAUSES_S)  # another scheduler has our id: it must find out, not fight
-                self._wake.wait(_pause(failures))
+                self._wake.wait(_pause(failures // max(1, len(self._masters))))
         finally:
             self._close_pipe()
+
+    def _try_another(self, master: str) -> None:
+        """The master does not take us: is it the next one of the list? ZooKeeper tells by itself."""
+        with self._lock:
+            if self._masters and self._new_master == master:
+                following = self._masters.index(master) + 1 if master in self._masters else 0
+                self._new_master = self._masters[following % len(self._masters)]
+                self.version = self.version if self._new_master == master else None
 
     def _follow_safely(self, master: str) -> float:
         """Follow one event stream to its end; returns how many seconds it lived."""
@@ -383,7 +410,7 @@ class Driver(pymesos.MesosSchedulerDriver):
             raise ValueError("the master redirects to nowhere")
         logger.info("the leading master is %s", target)
         with self._lock:
-            self._new_master = target
+            self._new_master, self.version = target, None
 
     def _subscribe_body(self) -> bytes:
         body: Message = {"type": "SUBSCRIBE", "subscribe": {"framework_info": self.framework}}

@@ -7,8 +7,9 @@ import binascii
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -22,6 +23,9 @@ from scale_core.services.node import Agent
 from scale_core.settings import Settings
 
 Message = dict[str, Any]
+
+RESOURCE_NAMES = tuple(f.name for f in fields(Resources))  # as Mesos spells them
+MIN_CPUS = 0.001  # Mesos refuses a task that asks for nothing
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,9 @@ class AgentsListed:
 
 @dataclass(frozen=True)
 class QueueChanged:
-    """Something was put on the queue."""
+    """Something was put on the queue, nothing of it before `since` (priority, time of queuing); None: who knows."""
+
+    since: tuple[int, datetime] | None = None
 
 
 Event = (
@@ -133,6 +139,8 @@ def executor_config(settings: Settings) -> ExecutorConfig:
     }
     if settings.mounts:
         environment["SCALE_MOUNTS"] = ";".join(f"{remote}={local}" for remote, local in settings.mounts.items())
+    if settings.history_dir:
+        environment["SCALE_HISTORY_DIR"] = settings.history_dir
     resources = Resources(settings.executor_cpus, settings.executor_mem)
     return ExecutorConfig(settings.executor_command, resources, environment)
 
@@ -145,7 +153,7 @@ def parse_agents(raw: Message) -> AgentsListed:
                 agent_id=agent["id"],
                 hostname=agent["hostname"],
                 port=int(agent["port"]),
-                attributes=agent.get("attributes") or {},
+                attributes={name: str(value) for name, value in (agent.get("attributes") or {}).items()},
                 total=_resources(agent.get("resources") or {}),
                 used=_resources(agent.get("used_resources") or {}),
             )
@@ -164,7 +172,7 @@ def parse_offer(raw: Message) -> Offer:
         agent_id=raw["agent_id"]["value"],
         hostname=raw.get("hostname") or address.get("hostname") or address.get("ip") or raw["agent_id"]["value"],
         port=int(address.get("port") or 5051),
-        resources=Resources(*(_total(entries, name) for name in ("cpus", "mem", "disk"))),
+        resources=Resources(*(_total(entries, name) for name in RESOURCE_NAMES)),
         executor_ids=frozenset(item["value"] for item in raw.get("executor_ids") or ()),
         attributes={item["name"]: _attribute(item) for item in raw.get("attributes") or ()},
         entries=entries,
@@ -248,21 +256,69 @@ class Purse:
 
     def take(self, needs: Resources) -> list[Message]:
         """Pieces that amount to `needs`, or as much as there is; never none at all, which Mesos refuses."""
-        wanted = {"cpus": max(needs.cpus, 0.001), "mem": needs.mem, "disk": needs.disk}
+        wanted = {name: getattr(needs, name) for name in RESOURCE_NAMES}
+        wanted["cpus"] = max(wanted["cpus"], MIN_CPUS)
         return [piece for name, amount in wanted.items() for piece in self._cut(name, amount)]
 
-    def spare(self, needs: Resources) -> None:
-        """Leave out what our executor takes: it is asked for without a role, in the same shape on all agents."""
-        for name in ("cpus", "mem"):
-            self._cut(name, getattr(needs, name), unreserved_first=True)
+    def executor(self, config: ExecutorConfig, framework_id: str, running: Collection[str]) -> Message:
+        """The ExecutorInfo for tasks on this agent, where executors with the ids `running` live; a new one is paid for.
 
-    def _cut(self, name: str, amount: float, unreserved_first: bool = False) -> list[Message]:
+        It is made of unreserved resources, so that it has the same shape on all agents: every further task must repeat
+        it to the letter. Where these do not suffice, of one reservation that does, under an id of its own.
+        """
+        info = build_executor_info(config, framework_id)
+        if config.id in running:
+            return info
+        reserved = {_variant_id(config, kind): kind for kind in self._reservations()}
+        known = next((executor_id for executor_id in reserved if executor_id in running), None)
+        chosen = known or self._payer(config.resources, reserved)
+        if chosen is None:
+            self.spare(config.resources)
+            return info
+        kind = reserved[chosen]
+        needs = {"cpus": config.resources.cpus, "mem": config.resources.mem}
+        if known is None:
+            for name, amount in needs.items():
+                self._cut(name, amount, lambda entry: _reservation(entry) != kind)
+        resources = [{**kind, **_amount(name, value)} for name, value in needs.items()]
+        return {**info, "executor_id": {"value": chosen}, "resources": resources}
+
+    def _payer(self, needs: Resources, reserved: Mapping[str, Message]) -> str | None:
+        """The reservation that can hold the executor; None when unreserved resources can, or nothing can."""
+        if self._holds(needs, {}):
+            return None
+        return next((executor_id for executor_id, kind in reserved.items() if self._holds(needs, kind)), None)
+
+    def _reservations(self) -> list[Message]:
+        found: list[Message] = []
+        for entry, _ in self._left:
+            kind = _reservation(entry)
+            if kind and kind not in found:
+                found.append(kind)
+        return found
+
+    def _holds(self, needs: Resources, kind: Message) -> bool:
+        left = dict.fromkeys(("cpus", "mem"), 0.0)
+        for entry, amount in self._left:
+            if entry["name"] in left and _reservation(entry) == kind:
+                left[entry["name"]] += amount
+        return left["cpus"] + MIN_CPUS > needs.cpus and left["mem"] + MIN_CPUS > needs.mem
+
+    def spare(self, needs: Resources) -> None:
+        """Leave out what an executor takes that is made of unreserved resources."""
+        for name in ("cpus", "mem"):
+            self._cut(name, getattr(needs, name), lambda entry: bool(_reservation(entry)))
+
+    def _cut(
+        self, name: str, amount: float, is_last: Callable[[Message], bool] = lambda entry: not _reservation(entry)
+    ) -> list[Message]:
+        """Cut from the entries of that name; from those that `is_last` is true of only when others do not suffice."""
         pieces: list[Message] = []
         if amount <= 0:
             return pieces
         entries = [item for item in self._left if item[0]["name"] == name]
         if len(entries) > 1:
-            entries.sort(key=lambda item: (item[0].get("role", "*") == "*") != unreserved_first)
+            entries.sort(key=lambda item: is_last(item[0]))
         for item in entries:
             part = round(min(amount, item[1]), 3)
             if part > 0:
@@ -282,18 +338,43 @@ def _total(entries: Iterable[Message], name: str) -> float:
 
 
 def _resources(raw: Message) -> Resources:
-    return Resources(*(float(raw.get(name) or 0.0) for name in ("cpus", "mem", "disk")))
+    return Resources(*(float(raw.get(name) or 0.0) for name in RESOURCE_NAMES))
 
 
 def _attribute(raw: Message) -> str:
-    for kind in ("text", "scalar"):
-        if kind in raw:
-            return str(raw[kind].get("value"))
-    return json.dumps(raw.get(str(raw.get("type", "")).lower()))
+    """As the master's /slaves spells attributes: r7, 2.0, [1-5, 8-9], {a, b}."""
+    if "ranges" in raw:
+        pairs = [f"{item['begin']}-{item['end']}" for item in raw["ranges"].get("range") or ()]
+        return f"[{', '.join(pairs)}]"
+    if "set" in raw:
+        return f"{{{', '.join(raw['set'].get('item') or ())}}}"
+    value = raw.get("text") or raw.get("scalar") or {}
+    return str(value.get("value", ""))
+
+
+def _reservation(entry: Message) -> Message:
+    """What makes a resource a reserved one: fields to repeat in whatever is cut from it. Empty: it is not reserved.
+
+    Mesos before 1.4, and to frameworks without RESERVATION_REFINEMENT, says `role` and, if it was made at run time,
+    `reservation`; else `reservations`.
+    """
+    if entry.get("reservations"):
+        return {"reservations": entry["reservations"]}
+    if entry.get("role", "*") == "*":
+        return {}
+    return {name: entry[name] for name in ("role", "reservation") if name in entry}
+
+
+def _variant_id(config: ExecutorConfig, kind: Message) -> str:
+    return f"{config.id}-{hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:8]}"
+
+
+def _amount(name: str, value: float) -> Message:
+    return {"name": name, "type": "SCALAR", "scalar": {"value": value}}
 
 
 def _scalar(name: str, value: float) -> Message:
-    return {"name": name, "type": "SCALAR", "scalar": {"value": value}, "role": "*"}
+    return {**_amount(name, value), "role": "*"}
 
 
 def _load(text: bytes) -> Any:

@@ -12,15 +12,16 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from scale_core import history
 from scale_core.db.session import Sessions, transaction
 from scale_core.domain.execution import ExecutionSpec
 from scale_core.domain.job import Resources
@@ -56,6 +57,7 @@ REVIVE_EVERY_S = 0.1  # freed resources are offered at once instead of at the ma
 LAST_OFFER_EVERY_S = 10.0
 NODES_EVERY_S = 1.0
 BEAT_EVERY_S = 2.0
+HEAD_EVERY_S = 30.0  # the queue is looked at from its very beginning: a NOTIFY may have been lost
 KILL_EVERY_S = 1.0
 KILL_AGAIN_S = 10.0
 DATABASE_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -85,6 +87,31 @@ class HandlerConfig:
     reconcile_s: float = 60.0
 
 
+class QueueHead:
+    """The low-water mark of the queue: nothing waits before `place`. It moves up with the queue and down with news."""
+
+    def __init__(self) -> None:
+        self.place: scheduling.Place | None = None
+
+    @property
+    def just_before(self) -> scheduling.Place | None:
+        """For claims, which look behind a place."""
+        return (*self.place[:2], self.place[2] - 1) if self.place else None
+
+    def lower(self, since: tuple[int, datetime] | None) -> None:
+        """Something was queued, nothing of it before `since`; None: look from the very beginning."""
+        if since is None:
+            self.place = None
+        elif self.place is not None:
+            self.place = min(self.place, (*since, 0))
+
+    def find(self, session: Session) -> bool:
+        """Move up to the first row that waits; whether there is one."""
+        found = scheduling.head(session, self.place)
+        self.place = found or self.place
+        return found is not None
+
+
 class OfferHandler:
     """run_once is called by one thread for ever.
 
@@ -100,14 +127,15 @@ class OfferHandler:
         config: HandlerConfig,
         on_ended: Callable[[Sequence[int]], None],
         now: Callable[[], datetime],
-        acknowledge: Callable[[Sequence[TaskUpdate]], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        acknowledge: Callable[[Sequence[TaskUpdate]], None] | None = None,
     ) -> None:
         self._sessions, self._driver, self._inbox, self._config = sessions, driver, inbox, config
         self._on_ended, self._now, self._clock = on_ended, now, clock
         self._acknowledge = acknowledge or (lambda updates: self._try("acknowledge", driver.acknowledge, updates))
         self._pool = OfferPool()
         self._figures = Figures(clock)
+        self._head = QueueHead()
         self._reconciler = Reconciler(config.reconcile_s)
         self._master: messages.Subscribed | None = None
         self._updates: dict[object, messages.UpdateReceived] = {}
@@ -180,8 +208,9 @@ class OfferHandler:
                 case messages.OfferRescinded(offer_id=offer_id):
                     self._pool.rescind(offer_id)
                     self._figures.add("rescinded")
-                case messages.QueueChanged():
+                case messages.QueueChanged(since=since):
                     self._is_dirty = True
+                    self._head.lower(since)
                 case messages.AgentLost(agent_id=agent_id):
                     self._lose_agent(agent_id)
                 case messages.AgentsListed(agents=agents):
@@ -283,6 +312,9 @@ class OfferHandler:
             return
         updates = [self._updates[key].decode() for key in keys]
         applied = self._apply(updates)
+        history.note_each("written", updates, "task_id", "state")
+        if applied.completed:
+            history.note("finished", job_exe_ids=applied.completed)
         for key in keys:
             del self._updates[key]
         self._figures.add("updates", len(updates))
@@ -306,8 +338,7 @@ class OfferHandler:
         """One update that PostgreSQL will not take must not hold up the others, nor itself come again for ever."""
         if len(updates) > 1:
             parts = [self._apply([update]) for update in updates]
-            ended = tuple(job_exe_id for part in parts for job_exe_id in part.ended)
-            return Applied(ended, tuple(task_id for part in parts for task_id in part.kill))
+            return Applied(*(tuple(chain.from_iterable(fields)) for fields in zip(*map(astuple, parts), strict=True)))
         bare = replace(
             updates[0], directory=None, outcome=None, outcome_file=None, message="its report could not be stored"
         )
@@ -371,7 +402,9 @@ class OfferHandler:
         master = self._master
         with transaction(self._sessions) as session:
             state = scheduling.load_scheduler(session)
-            self._has_work = scheduling.has_work(session) and not state.is_paused
+            if self._is_time("head", HEAD_EVERY_S):
+                self._head.lower(None)
+            self._has_work = self._head.find(session) and not state.is_paused
             self._is_dirty = self._is_dirty or (self._has_work and self._is_suppressed)
             waiting = self._explain(session, state.is_paused)
             beat = Heartbeat(
@@ -405,11 +438,12 @@ class OfferHandler:
         try:
             with transaction(self._sessions) as session:
                 state = scheduling.load_scheduler(session)
-                self._has_work = not state.is_paused and scheduling.has_work(session)
+                self._has_work = self._head.find(session) and not state.is_paused
                 started = self._start(session) if self._has_work and self._pool else scheduling.Started(())
         except SQLAlchemyError:
             self._is_dirty = True
             raise
+        history.note_each("committed", started.specs, "job_exe_id", "job_id", "task_id")
         self._announce(started.broken)
         self._figures.add("launches", len(started.specs))
         self._launch(started.specs)
@@ -439,9 +473,11 @@ class OfferHandler:
         )
 
     def _match(self, session: Session, matcher: Matcher) -> None:
-        after, launched = None, 0
+        after, launched = self._head.just_before, 0
         reserve_after = timedelta(seconds=self._config.reserve_after_s)
-        extra = scheduling.overdue(session, matcher.largest_free, matcher.blocked_types, self._now(), reserve_after)
+        extra = scheduling.overdue(
+            session, matcher.largest_free, matcher.blocked_types, self._now(), reserve_after, self._head.place
+        )
         for number in range(PAGES_A_ROUND):
             window = min(FIRST_CLAIM * 2**number, CLAIM_WINDOW)
             free, blocked = matcher.largest_free, matcher.blocked_types
@@ -450,7 +486,7 @@ class OfferHandler:
             extra = []
             if len(page) < window:
                 return
-            after = page[-1]
+            after = page[-1].key
             if launched >= LAUNCHES_A_ROUND:
                 break
         self._is_dirty = True  # there is more than one round can look at
@@ -465,12 +501,10 @@ class OfferHandler:
     def _launch_on(self, agent_id: str, specs: Sequence[ExecutionSpec]) -> None:
         """Use all offers of the agent at once. What does not arrive is found by reconciliation."""
         offers = self._pool.take(agent_id)
-        executor = messages.build_executor_info(
-            self._config.executor, self._master.framework_id if self._master else ""
-        )
         purse = messages.Purse(offers)
-        if not any(self._config.executor.id in offer.executor_ids for offer in offers):
-            purse.spare(self._config.executor.resources)
+        running = {executor_id for offer in offers for executor_id in offer.executor_ids}
+        framework_id = self._master.framework_id if self._master else ""
+        executor = purse.executor(self._config.executor, framework_id, running)
         tasks = [
             messages.build_task_info(
                 spec, agent_id, executor, purse.take(Resources(spec.cpus, spec.mem, spec.disk_in + spec.disk_out))
@@ -480,6 +514,7 @@ class OfferHandler:
         if not self._try("launch", self._driver.launch, [offer.id for offer in offers], tasks):
             self._reconciler.suspect([(spec.task_id, agent_id) for spec in specs], self._clock())
         else:
+            history.note_each("launched", specs, "job_exe_id", "job_id", "task_id")
             logger.debug("launched %d executions on %s", len(specs), offers[0].hostname)
 
     # what goes back

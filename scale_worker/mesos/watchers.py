@@ -18,7 +18,7 @@ import psycopg2
 from celery import Celery
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection
 
-from scale_core.db.session import QUEUE_CHANNEL
+from scale_core.db.session import QUEUE_CHANNEL, read_queue_news
 from scale_core.domain.task import TaskUpdate
 from scale_worker.mesos.messages import QueueChanged, parse_agents
 from scale_worker.mesos.wire import Refused
@@ -80,9 +80,10 @@ class QueueListener(Watcher):
             while not self.stopping.is_set():
                 if select.select([listening], [], [], 1.0)[0]:
                     listening.poll()
-                    if listening.notifies:
-                        listening.notifies.clear()
-                        self._inbox.put(QueueChanged())
+                    news = [read_queue_news(notice.payload) for notice in listening.notifies]
+                    listening.notifies.clear()
+                    if news:
+                        self._inbox.put(QueueChanged(None if None in news else min(filter(None, news))))
         finally:
             listening.close()
 

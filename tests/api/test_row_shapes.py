@@ -48,6 +48,7 @@ COMPOSED: dict[str, dict[str, Any]] = {
     "/job-types/running/": {"job_type": JobType},
     "/job-types/system-failures/": {"job_type": JobType, "error": Error},
     "/nodes/status/": {"node": Node, "job_exes_running": JobExecution},
+    "/queue/": {"job_type": JobType},
 }
 
 

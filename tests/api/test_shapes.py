@@ -42,7 +42,7 @@ JOB = words(
     "id job_type job_type_rev event error status reason priority num_exes timeout max_tries cpus_required"
     " mem_required disk_in_required disk_out_required created queued started ended last_status_change last_modified"
 )
-JOB_DETAILS = JOB | words("data results recipes job_exes inputs outputs input_files products")
+JOB_DETAILS = JOB | words("data results recipes job_exes inputs outputs input_files products waiting")
 JOB_IN_EXECUTION = words("id job_type job_type_rev event error status priority num_exes")
 EXECUTION = words(
     "id status command_arguments timeout pre_started pre_completed pre_exit_code job_started job_completed"

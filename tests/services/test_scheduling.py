@@ -52,9 +52,19 @@ class TestClaim:
         low = make_queued(session, priority=9, queued=NOW - timedelta(days=1))
         early = make_queued(session, priority=1, queued=NOW - timedelta(seconds=5))
         first = scheduling.claim(session, 2, ROOM)
-        rest = scheduling.claim(session, 2, ROOM, after=first[-1])
+        rest = scheduling.claim(session, 2, ROOM, after=first[-1].key)
         assert [entry.job_exe_id for entry in first + rest] == [early.id, late.id, low.id]
-        assert scheduling.claim(session, 2, ROOM, after=rest[-1]) == []
+        assert scheduling.claim(session, 2, ROOM, after=rest[-1].key) == []
+
+    def test_the_head_is_found_from_anywhere_before_it(self, session: Session) -> None:
+        assert scheduling.head(session) is None
+        first = make_queued(session, priority=1, queued=NOW)
+        last = make_queued(session, priority=9, queued=NOW - timedelta(days=1))
+        assert scheduling.head(session) == scheduling.head(session, (1, NOW, first.id)) == (1, NOW, first.id)
+        place = scheduling.head(session, (1, NOW, first.id + 1))
+        assert place == (9, NOW - timedelta(days=1), last.id)
+        assert scheduling.head(session, (9, NOW, 0)) is None
+        assert [entry.job_exe_id for entry in scheduling.claim(session, 9, ROOM, after=(1, NOW, first.id))] == [last.id]
 
     def test_leaves_out_what_cannot_fit_and_blocked_types(self, session: Session) -> None:
         blocked = make_job_type(session)
@@ -262,7 +272,7 @@ class TestUpdates:
         phases = {"pre": {"started": at, "completed": at, "exit_code": 0}, "post": {"completed": "no time"}, "job": 7}
         outcome = {"succeeded": True, "message": "nul \0", "stdout": "out", "used": {"cpu_s": 1.5}, **phases}
         done = TaskUpdate(execution.task_id or "", TaskState.FINISHED, directory="/sandbox", outcome=outcome)
-        assert self.apply(session, done, done, after=5) == task_status.Applied()
+        assert self.apply(session, done, done, after=5) == task_status.Applied(completed=(execution.id,))
         assert (execution.status, execution.job.status) == (ExecutionStatus.COMPLETED, JobStatus.COMPLETED)
         assert (execution.directory, execution.outcome, execution.message) == ("/sandbox", None, "nul \ufffd")
         assert (execution.pre_exit_code, execution.post_completed) == (0, None)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,13 +16,20 @@ from typing import Any, TypeVar
 import pytest
 
 from scale_core.domain.task import TaskState, TaskUpdate
+from scale_core.errors import ConfigurationError
 from scale_core.settings import Settings
 from scale_worker.mesos import messages
 from scale_worker.mesos.framework import Driver, Framework, framework_info
 from scale_worker.mesos.wire import Calls, Records, Refused
-from tests.devcluster_process import Cluster, devcluster
+from tests.devcluster_process import Cluster, devcluster, free_ports
 
 WAIT_S = 20.0
+TASK: dict[str, Any] = {
+    "name": "t",
+    "task_id": {"value": "t"},
+    "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 0.1}}],
+    "command": {"value": "true"},
+}
 T = TypeVar("T")
 
 
@@ -112,10 +122,12 @@ def test_a_master_that_comes_back_is_found(tmp_path: Path) -> None:
 
 
 class OddMaster:
-    """Answers each SUBSCRIBE by the next entry of the script: a status, or records to send before falling silent."""
+    """Answers each SUBSCRIBE by the next of the script: a status, where else to ask, or records before silence."""
 
-    def __init__(self, *script: int | list[dict[str, Any]]) -> None:
+    def __init__(self, *script: int | str | list[dict[str, Any]]) -> None:
         self.subscriptions: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.others: list[dict[str, Any]] = []
         self.closing = threading.Event()
         master = self
 
@@ -128,12 +140,20 @@ class OddMaster:
             def do_POST(self) -> None:
                 call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if call["type"] != "SUBSCRIBE":
+                    master.others.append(call)
                     master.closing.wait()  # hangs
                     return
+                master.headers.append(dict(self.headers))
                 master.subscriptions.append(call)
                 step = script[min(len(master.subscriptions), len(script)) - 1]
                 if isinstance(step, int):
                     self.send_error(step)
+                    return
+                if isinstance(step, str):
+                    self.send_response(307)
+                    self.send_header("Location", step)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
                     return
                 self.send_response(200)
                 self.send_header("Transfer-Encoding", "chunked")
@@ -173,6 +193,129 @@ def test_a_booting_master_is_waited_for() -> None:
     with OddMaster(404, 503, [subscribed()]) as master, Client(master.address) as client:
         assert client.next(messages.Subscribed).framework_id == "F"
         assert len(master.subscriptions) == 3
+
+
+def dead_address() -> str:
+    return f"127.0.0.1:{free_ports(1)[0]}"
+
+
+@pytest.mark.parametrize("first", ["dead", 503, 404])
+def test_of_several_masters_the_one_that_leads_is_found(first: Any) -> None:
+    with OddMaster(first if first != "dead" else 500) as other, OddMaster([subscribed()]) as leader:
+        start = dead_address() if first == "dead" else other.address
+        with Client(f"{start}, {leader.address}") as client:
+            assert client.next(messages.Subscribed).framework_id == "F"
+            assert client.driver.master == leader.address
+
+
+def test_a_redirection_is_followed_and_its_end_survived(tmp_path: Path) -> None:
+    path = "/master/api/v1/scheduler"
+    with (
+        devcluster(tmp_path) as cluster,
+        OddMaster(f"//{dead_address()}{path}", f"//{cluster.master}{path}") as standby,
+        Client(standby.address) as client,
+    ):
+        client.next(messages.Subscribed)
+        assert client.driver.master == cluster.master
+        assert len(standby.subscriptions) == 2, "the first leader was dead, so it was asked again"
+
+
+def test_a_new_leader_of_several_masters_is_found(tmp_path: Path) -> None:
+    with (
+        devcluster(tmp_path / "a") as old,
+        devcluster(tmp_path / "b") as new,
+        Client(f"{old.master},{new.master}") as client,
+    ):
+        framework_id = client.next(messages.Subscribed).framework_id
+        old.stop()
+        client.next(messages.Disconnected)
+        assert client.next(messages.Subscribed).framework_id
+        assert client.driver.master == new.master
+        assert framework_id == client.driver.framework_id
+        client.driver.reconcile([("ghost", "")])
+        assert client.next(messages.UpdateReceived).update.task_id == "ghost"
+
+
+def test_a_hung_master_is_passed_over() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hung, OddMaster([subscribed()]) as leader:
+        address = f"127.0.0.1:{hung.getsockname()[1]}"
+        with Client(f"{address},{leader.address}", call_timeout_s=0.3) as client:
+            client.next(messages.Subscribed)
+            assert client.driver.master == leader.address
+
+
+def test_who_we_are_is_said(tmp_path: Path) -> None:
+    settings = Settings(
+        home=tmp_path, framework_name="scale-test", mesos_role="science", mesos_principal="p", framework_failover_s=7.0
+    )
+    with OddMaster([subscribed()]) as master:
+        driver = Driver(Framework(SimpleQueue()), framework_info(settings, None), master.address, "p", "geheim:ä")
+        driver.start()
+        deadline = time.monotonic() + WAIT_S
+        while not master.subscriptions:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        driver.stop()
+        driver.join()
+    info = master.subscriptions[0]["subscribe"]["framework_info"]
+    assert {k: info[k] for k in ("name", "role", "principal", "failover_timeout", "checkpoint")} == {
+        "name": "scale-test",
+        "role": "science",
+        "principal": "p",
+        "failover_timeout": 7.0,
+        "checkpoint": True,
+    }
+    scheme, _, credential = str(master.headers[0]["Authorization"]).partition(" ")
+    assert (scheme, base64.b64decode(credential).decode()) == ("Basic", "p:geheim:ä")
+
+
+def test_a_refusal_is_tried_again_with_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """401, 400 and 403 would end pymesos' driver; an operator mends the credentials and we go on."""
+    with OddMaster(401, 403, 400, [subscribed()]) as master, Client(master.address) as client:
+        said = [client.next(messages.FrameworkError).message for _ in range(3)]
+        assert [text.split(":")[0] for text in said] == ["HTTP 401", "HTTP 403", "HTTP 400"]
+        assert client.next(messages.Subscribed).framework_id == "F"
+
+
+def test_no_exception_of_ours_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An OSError would make pymesos subscribe again 148 times a second, any other tear the framework down."""
+    failures = [OSError("disk full"), RuntimeError("a mistake"), KeyError("x")]
+    parse = messages.parse_update
+
+    def failing(status: dict[str, Any]) -> Any:
+        if failures:
+            raise failures.pop()
+        return parse(status)
+
+    monkeypatch.setattr("scale_worker.mesos.framework.parse_update", failing)
+    update = {"type": "UPDATE", "update": {"status": {"task_id": {"value": "t"}, "state": "TASK_RUNNING"}}}
+    with OddMaster([subscribed(), update, update, update, update]) as master, Client(master.address) as client:
+        assert client.next(messages.UpdateReceived).update.task_id == "t"
+        assert len(master.subscriptions) == 1
+    assert master.others == [], "and nothing was torn down"
+
+
+@pytest.mark.parametrize("failover", [True, False])
+def test_stopping_never_tears_the_framework_down(cluster: Cluster, failover: bool) -> None:
+    with Client(cluster.master) as client:
+        framework_id = client.next(messages.Subscribed).framework_id
+        client.driver.stop(failover)
+        client.driver.join()
+    with Client(cluster.master, framework_id) as again:
+        assert again.next(messages.Subscribed).framework_id == framework_id
+
+
+def test_a_cut_stream_and_a_new_master_are_survived(tmp_path: Path) -> None:
+    with devcluster(tmp_path) as cluster, Client(cluster.master) as client:
+        framework_id = client.next(messages.Subscribed).framework_id
+        (offer,) = client.next(messages.OffersReceived).offers
+        for order in ("frameworks/cut", "master/restart?seconds=0.3&agents=0.1"):
+            cluster.order(order)
+            client.next(messages.Disconnected)
+            assert client.next(messages.Subscribed).framework_id == framework_id
+        client.driver.launch([offer.id], [{**TASK, "agent_id": {"value": offer.agent_id}}])
+        update = client.next(messages.UpdateReceived).update
+        assert (update.state, update.reason) == (TaskState.LOST, "REASON_INVALID_OFFERS"), "old offers are void"
 
 
 def test_silence_ends_the_stream_and_it_begins_anew() -> None:
@@ -243,3 +386,46 @@ def test_records_arrive_whole_however_they_are_cut(size: int) -> None:
 def test_a_stream_without_lengths_is_refused() -> None:
     with pytest.raises(ValueError, match="boundaries"):
         list(Records().feed(b"<html>no record at all</html>"))
+
+
+@pytest.mark.parametrize("text", ["m1", "m1:5050,m2:5051", " m1 , m2:1 ", "zk://z1:2181,z2:2181/mesos", ""])
+def test_addresses_of_masters(text: str) -> None:
+    assert Settings.from_environ({"SCALE_MESOS_MASTER": text}).mesos_master == text.strip()
+
+
+@pytest.mark.parametrize("text", ["m1:", "m1:port", "m1:70000", ":5050", "http://m1:5050", "zk://z1:2181"])
+def test_what_is_no_address_is_refused_at_the_start(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="SCALE_MESOS_MASTER"):
+        Settings.from_environ({"SCALE_MESOS_MASTER": text})
+
+
+def test_the_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("geheim\n")
+    given = {"SCALE_MESOS_SECRET": "other", "SCALE_MESOS_SECRET_FILE": str(tmp_path / "secret")}
+    settings = Settings.from_environ(given)
+    assert settings.mesos_secret == "geheim"
+    assert "geheim" not in repr(settings)
+    with pytest.raises(ConfigurationError, match="SCALE_MESOS_SECRET_FILE"):
+        Settings.from_environ({"SCALE_MESOS_SECRET_FILE": str(tmp_path / "none")})
+
+
+def test_a_master_that_asks_who_we_are(tmp_path: Path) -> None:
+    (tmp_path / "credentials").write_text("scale ge heim\n")
+    options = (4, 4096, 10000, "node-1", f"--credentials={tmp_path / 'credentials'}")
+    with devcluster(tmp_path / "cluster", *options) as cluster:
+        with Client(cluster.master, principal="scale", secret="wrong") as stranger:
+            assert "401" in stranger.next(messages.FrameworkError).message
+        with Client(cluster.master, principal="scale", secret="ge heim") as client:
+            client.next(messages.Subscribed)
+            client.driver.reconcile([("ghost", "")])
+            assert client.next(messages.UpdateReceived).update.task_id == "ghost"
+
+
+def test_task_groups_are_refused_by_the_devcluster(cluster: Cluster) -> None:
+    with Client(cluster.master) as client:
+        client.next(messages.Subscribed)
+        (offer,) = client.next(messages.OffersReceived).offers
+        group = {"executor": {}, "task_group": {"tasks": [{**TASK, "agent_id": {"value": offer.agent_id}}]}}
+        client.driver.acceptOffers([{"value": offer.id}], [{"type": "LAUNCH_GROUP", "launch_group": group}])
+        update = client.next(messages.UpdateReceived).update
+        assert (update.state, update.reason) == (TaskState.ERROR, "REASON_TASK_GROUP_INVALID")

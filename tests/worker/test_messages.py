@@ -33,6 +33,12 @@ OFFER: dict[str, Any] = {
     "attributes": [
         {"name": "rack", "type": "TEXT", "text": {"value": "r7"}},
         {"name": "level", "type": "SCALAR", "scalar": {"value": 2.0}},
+        {
+            "name": "slots",
+            "type": "RANGES",
+            "ranges": {"range": [{"begin": 1, "end": 5}, {"begin": 8, "end": 9}]},
+        },
+        {"name": "zones", "type": "SET", "set": {"item": ["a", "b"]}},
     ],
 }
 STATUS: dict[str, Any] = {
@@ -66,7 +72,7 @@ def test_an_offer() -> None:
     assert (offer.id, offer.agent_id, offer.hostname, offer.port) == ("O1", "S0", "alpha", 5052)
     assert offer.resources == Resources(3.5, 1000, 500)
     assert offer.executor_ids == {"ex-a"}
-    assert offer.attributes == {"rack": "r7", "level": "2.0"}
+    assert offer.attributes == {"rack": "r7", "level": "2.0", "slots": "[1-5, 8-9]", "zones": "{a, b}"}
 
 
 def test_an_offer_without_the_optional_parts() -> None:
@@ -113,9 +119,11 @@ def test_what_json_allows_but_postgresql_does_not_is_mended() -> None:
 
 def test_the_list_of_agents() -> None:
     slave = {"id": "S0", "hostname": "a", "port": 5051, "active": True, "resources": {"cpus": 4.0, "mem": 8, "disk": 1}}
+    slave["attributes"] = {"rack": "r7", "level": 2.0, "slots": "[1-5, 8-9]"}
     gone = {**slave, "id": "S1", "active": False}
     (agent,) = messages.parse_agents({"slaves": [slave, gone]}).agents
     assert (agent.agent_id, agent.total, agent.used) == ("S0", Resources(4, 8, 1), Resources())
+    assert agent.attributes == {"rack": "r7", "level": "2.0", "slots": "[1-5, 8-9]"}, "spelt as offers spell them"
 
 
 def test_the_executor_has_one_id_for_one_configuration() -> None:
@@ -155,3 +163,56 @@ def test_reserved_resources_are_spent_first_but_not_on_the_executor() -> None:
 
 def test_a_task_that_needs_nothing_still_asks_for_something() -> None:
     assert Purse([messages.parse_offer(OFFER)]).take(Resources()) == [scalar("cpus", 0.001, role="*")]
+
+
+STATIC = {"role": "scale"}
+DYNAMIC = {"role": "scale", "reservation": {"principal": "p", "labels": {"labels": [{"key": "k", "value": "v"}]}}}
+REFINED = {"reservations": [{"type": "STATIC", "role": "scale"}, {"type": "DYNAMIC", "role": "scale/sub"}]}
+
+
+@pytest.mark.parametrize("kind", [STATIC, DYNAMIC, REFINED])
+def test_a_piece_keeps_the_reservation_of_what_it_was_cut_from(kind: dict[str, Any]) -> None:
+    allocated = {**kind, "allocation_info": {"role": "scale"}}
+    offer = with_resources(scalar("cpus", 1, role="*"), scalar("cpus", 2, **allocated), scalar("mem", 64, **allocated))
+    assert offer.resources == Resources(3, 64)
+    assert Purse([offer]).take(Resources(2.5, 32)) == [
+        scalar("cpus", 2, **allocated),
+        scalar("cpus", 0.5, role="*"),
+        scalar("mem", 32, **allocated),
+    ]
+
+
+@pytest.mark.parametrize("kind", [STATIC, DYNAMIC, REFINED])
+def test_an_executor_on_an_agent_that_is_reserved_for_us(kind: dict[str, Any]) -> None:
+    offer = with_resources(scalar("cpus", 1, **kind), scalar("mem", 100, **kind), scalar("cpus", 0.05, role="*"))
+    purse = Purse([offer])
+    info = purse.executor(EXECUTOR, "F", ())
+    assert info["resources"] == [scalar("cpus", 0.1, **kind), scalar("mem", 64, **kind)]
+    assert info["executor_id"]["value"].startswith(f"{EXECUTOR.id}-"), "Mesos refuses two of one id"
+    assert purse.take(Resources(5, 500)) == [
+        scalar("cpus", 0.9, **kind),
+        scalar("cpus", 0.05, role="*"),
+        scalar("mem", 36, **kind),
+    ]
+    again = Purse([with_resources(scalar("cpus", 0.2, **kind), scalar("mem", 64, role="*"))])
+    assert again.executor(EXECUTOR, "F", {info["executor_id"]["value"]}) == info, "to the letter, while it runs"
+    assert again.take(Resources(1, 0)) == [scalar("cpus", 0.2, **kind)], "and it is not paid for twice"
+
+
+def test_an_executor_is_unreserved_where_that_can_be() -> None:
+    offer = with_resources(
+        scalar("cpus", 1, **STATIC),
+        scalar("cpus", 1, role="*"),
+        scalar("mem", 64, role="*"),
+        scalar("mem", 64, **STATIC),
+    )
+    purse = Purse([offer])
+    assert purse.executor(EXECUTOR, "F", ()) == messages.build_executor_info(EXECUTOR, "F")
+    assert purse.take(Resources(2, 64)) == [
+        scalar("cpus", 1, **STATIC),
+        scalar("cpus", 0.9, role="*"),
+        scalar("mem", 64, **STATIC),
+    ]
+    bare = Purse([offer])
+    assert bare.executor(EXECUTOR, "F", {EXECUTOR.id}) == messages.build_executor_info(EXECUTOR, "F")
+    assert bare.take(Resources(2)) == [scalar("cpus", 1, **STATIC), scalar("cpus", 1, role="*")], "it runs already"

@@ -30,7 +30,7 @@ FROM started
 JOIN moved ON moved.id = started.job_id
 JOIN job_type ON job_type.id = moved.job_type_id AND NOT (job_type.is_system AND job_type.cpus_required = 0)
 )
-SELECT job_id FROM started;
+SELECT started.job_id, moved.priority FROM started JOIN moved ON moved.id = started.job_id;
 
 -- inherited_links -- Ancestors of the inputs of an execution, to be linked with each of its products.
 SELECT DISTINCT ON (link.ancestor_id)

@@ -13,12 +13,20 @@ ORDER BY priority, queued, job_exe_id
 LIMIT :window
 FOR UPDATE SKIP LOCKED
 
+-- head -- the first row at or behind a place in the queue's order. Whoever remembers it and looks from there on next time
+-- walks once over the entries that PostgreSQL keeps of deleted rows while an old snapshot is open, not in every round.
+SELECT priority, queued, job_exe_id FROM queue
+WHERE (priority, queued, job_exe_id) >= (:from_priority, CAST(:from_queued AS timestamptz), :from_id)
+ORDER BY priority, queued, job_exe_id
+LIMIT 1
+
 -- overdue -- what waits too long because no node has room now: only the head of the queue is looked at, so that a
 -- backlog of any length costs the same
 SELECT job_exe_id, job_id, job_type_id, priority, queued, node_required_id, cpus_required, mem_required, disk_total_required
 FROM (
     SELECT * FROM queue
     WHERE job_type_id <> ALL (CAST(:blocked_types AS bigint[]))
+      AND (priority, queued, job_exe_id) >= (:from_priority, CAST(:from_queued AS timestamptz), :from_id)
     ORDER BY priority, queued, job_exe_id
     LIMIT 2000
 ) AS head

@@ -1,0 +1,123 @@
+"""Kinds of faults. Each act takes something away and has given it back when it returns."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+
+import psycopg2
+import redis as redis_client
+
+from faults.schedule import Fault
+from faults.system import FaultsFailed, System, signal_all, wait_for
+from scale_server import postgres, redis
+
+Act = Callable[[System, Fault], None]
+PATIENCE_S = 30.0
+
+
+def _killed(name: str) -> Act:
+    def act(system: System, fault: Fault) -> None:
+        signal_all(wait_for(f"a process {name}", lambda: system.pids(name), PATIENCE_S), signal.SIGKILL)
+
+    return act
+
+
+def _stopped(name: str) -> Act:
+    def act(system: System, fault: Fault) -> None:
+        pids = wait_for(f"a process {name}", lambda: system.pids(name), PATIENCE_S)
+        signal_all(pids, signal.SIGSTOP)
+        time.sleep(fault.lasts_s)
+        signal_all(pids, signal.SIGCONT)
+
+    return act
+
+
+def _trapped(kind: str) -> Act:
+    """Dies right after that event."""
+
+    def act(system: System, fault: Fault) -> None:
+        if not system.trap(kind):
+            raise FaultsFailed(f"no process came to the event {kind!r}: the load does not reach it")
+
+    return act
+
+
+def _leader_killed(system: System, fault: Fault) -> None:
+    signal_all([wait_for("a leader", system.leader, PATIENCE_S)], signal.SIGKILL)
+
+
+def _leader_stopped(system: System, fault: Fault) -> None:
+    pids = [wait_for("a leader", system.leader, PATIENCE_S)]
+    signal_all(pids, signal.SIGSTOP)
+    time.sleep(fault.lasts_s)
+    signal_all(pids, signal.SIGCONT)
+
+
+def _standby_killed(system: System, fault: Fault) -> None:
+    signal_all([wait_for("a standby", system.standby, PATIENCE_S)], signal.SIGKILL)
+
+
+def _postgres_stopped(system: System, fault: Fault) -> None:
+    postgres.stop(system.home, "immediate")
+    time.sleep(fault.lasts_s)
+    postgres.start(system.home)
+
+
+def _redis_emptied(system: System, fault: Fault) -> None:
+    with closing(redis_client.Redis.from_url(redis.url(system.home))) as client, suppress(redis_client.RedisError):
+        client.flushall()
+
+
+def _redis_stopped(system: System, fault: Fault) -> None:
+    redis.stop(system.home)
+    time.sleep(fault.lasts_s)
+    redis.start(system.home)
+
+
+def _stream_cut(system: System, fault: Fault) -> None:
+    system.proxy.cut()
+
+
+def _network_held(system: System, fault: Fault) -> None:
+    system.proxy.hold()
+    time.sleep(fault.lasts_s)
+    system.proxy.release()
+
+
+def _snapshot_held(system: System, fault: Fault) -> None:
+    with closing(psycopg2.connect(system.database_url)) as connection, connection.cursor() as cursor:
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        cursor.execute("SELECT count(*) FROM queue")
+        time.sleep(fault.lasts_s)
+
+
+ACTS: dict[str, Act] = {
+    "scheduler-killed": _leader_killed,
+    "scheduler-killed-before-launch": _trapped("committed"),
+    "scheduler-killed-after-launch": _trapped("launched"),
+    "scheduler-killed-before-acknowledging": _trapped("written"),
+    "scheduler-stopped": _leader_stopped,
+    "standby-killed": _standby_killed,
+    "executor-killed": _killed("executor"),
+    "executor-killed-at-begin": _trapped("begun"),
+    "executor-killed-after-storing": _trapped("stored"),
+    "executor-killed-after-claiming": _trapped("claimed"),
+    "executor-killed-after-copying": _trapped("copied"),
+    "executor-killed-before-reporting": _trapped("ended"),
+    "executor-stopped": _stopped("executor"),
+    "worker-killed": _killed("worker"),
+    "worker-killed-after-finishing": _trapped("finished"),
+    "worker-stopped": _stopped("worker"),
+    "api-killed": _killed("api"),
+    "master-killed": _killed("master"),
+    "master-stopped": _stopped("master"),
+    "postgres-stopped": _postgres_stopped,
+    "redis-emptied": _redis_emptied,
+    "redis-stopped": _redis_stopped,
+    "stream-cut": _stream_cut,
+    "network-held": _network_held,
+    "snapshot-held": _snapshot_held,
+}

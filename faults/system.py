@@ -1,0 +1,236 @@
+"""A private Scale whose every part can be taken away: its PostgreSQL, Redis and network are ours, not its server's."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import psycopg2
+import requests
+
+from faults.proxy import Proxy
+from scale_core.domain import history
+from scale_core.domain.history import Event
+from scale_core.history import TRAP
+from scale_core.settings import CHECKOUT
+from scale_server import ports, postgres, redis
+from scale_server.supervisor import read_procfile
+
+Found = TypeVar("Found")
+START_S = 120.0
+STOP_S = 60.0
+POLL_S = 0.05
+
+# what the command line of each process contains
+MARKS = {
+    "api": "gunicorn",
+    "worker": "scale_worker.celery_app worker",
+    "scheduler": "scale_worker.mesos",
+    "master": "scale_worker.devcluster",
+    "executor": "scale_worker.executor",
+}
+
+
+class FaultsFailed(Exception):
+    """The campaign itself cannot go on; the message says why."""
+
+
+def wait_for(what: str, look: Callable[[], Found], patience_s: float) -> Found:
+    """What `look` finds as soon as it is true. Raises FaultsFailed."""
+    deadline = time.monotonic() + patience_s
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise FaultsFailed(f"waited {patience_s:.0f} s for {what}")
+        time.sleep(POLL_S)
+    return found
+
+
+class System:
+    """Use as a context: started and ready inside, stopped and removed after it."""
+
+    def __init__(self, **environment: str) -> None:
+        self._environment = environment
+        self.home = Path(tempfile.mkdtemp(prefix="scale-faults-"))
+        self.history = self.home / "history"
+        self.notes = self.history / "campaign-0.jsonl"
+        self._offsets: dict[Path, int] = {}
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def __enter__(self) -> System:
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def _start(self) -> None:
+        self.history.mkdir()
+        self.database_url, broker_url = postgres.start(self.home), redis.start(self.home)
+        cluster = ports.remembered(self.home, ["devcluster", "devcluster-agent", "flower"])
+        self.proxy = Proxy(cluster["devcluster"])
+        port = ports.free_port()
+        self._address = f"http://{ports.HOST}:{port}/"
+        env = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")} | {
+            "SCALE_HOME": str(self.home),
+            "SCALE_PORT": str(port),
+            "SCALE_DATABASE_URL": self.database_url,
+            "SCALE_BROKER_URL": broker_url,
+            "SCALE_MESOS_MASTER": f"{ports.HOST}:{self.proxy.port}",
+            "SCALE_HISTORY_DIR": str(self.history),
+            "SCALE_API_WORKERS": "1",
+            "SCALE_DEVCLUSTER_CPUS": "8",
+            **self._environment,
+        }
+        with (self.home / "server.out").open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "scale_server", "--procfile", str(self._procfile())],
+                cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
+        wait_for("Scale to be ready", self._is_ready, START_S)
+
+    def _procfile(self) -> Path:
+        """Ours: a scheduler more, no Flower, and the devcluster, which the server leaves out where a master is set."""
+        commands = read_procfile(CHECKOUT / "Procfile", without=["flower"])
+        commands["standby"] = commands["scheduler"]
+        commands["master"] = commands.pop("devcluster")
+        path = self.home / "Procfile"
+        path.write_text("".join(f"{name}: {command}\n" for name, command in commands.items()))
+        return path
+
+    def _is_ready(self) -> bool:
+        self.check()
+        try:
+            status = self.request("GET", "status/")
+            nodes = self.request("GET", "nodes/")
+        except requests.RequestException:
+            return False
+        return bool(status.ok and status.json()["scheduler"]["is_online"] and nodes.ok and nodes.json()["count"])
+
+    def _stop(self) -> None:
+        process = getattr(self, "_process", None)
+        if process is not None:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S)
+            process.kill()
+        if hasattr(self, "proxy"):
+            self.proxy.close()
+        redis.stop(self.home)
+        postgres.destroy(self.home)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def check(self) -> None:
+        """Raise FaultsFailed when the server has given up."""
+        if self._process.poll() is not None:
+            end = (self.home / "server.out").read_text(errors="replace")[-3000:]
+            raise FaultsFailed(f"the server ended:\n{end}")
+
+    # ---------------------------------------------------------------------------------------------------------- asking
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self._session.request(method, self._address + path, timeout=10, **options)
+
+    def post(self, path: str, body: Any, stopping: Callable[[], bool] = lambda: False) -> Any:
+        """The answer, after as many tries as it takes, all under one key. None: told to stop before there was one."""
+        headers = {"Idempotency-Key": uuid.uuid4().hex}
+        while not stopping():
+            try:
+                with requests.Session() as session:
+                    session.trust_env = False
+                    answer = session.post(self._address + path, json=body, headers=headers, timeout=10)
+            except requests.RequestException:
+                time.sleep(0.2)
+                continue
+            if answer.ok:
+                return answer.json()
+            if answer.status_code < 500 and answer.status_code != 409:  # 409: the first try is still being worked on
+                raise FaultsFailed(f"POST {path}: {answer.status_code} {answer.text[:1000]}")
+            time.sleep(0.2)
+        return None
+
+    def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Raises psycopg2.Error while PostgreSQL is away."""
+        with closing(psycopg2.connect(self.database_url, connect_timeout=5)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+                return cursor.fetchall()
+
+    # ------------------------------------------------------------------------------------------------------- processes
+
+    def pids(self, name: str) -> list[int]:
+        found = []
+        for process in psutil.process_iter(["cmdline", "environ", "status"]):
+            line, environ = " ".join(process.info["cmdline"] or ()), process.info["environ"] or {}
+            sandbox = environ.get("MESOS_DIRECTORY", "/")  # all that tells an executor's home
+            ours = environ.get("SCALE_HOME") == str(self.home) or Path(sandbox).is_relative_to(self.home)
+            if MARKS[name] in line and ours and "setpriv" not in line and process.info["status"] != "zombie":
+                found.append(process.pid)
+        return sorted(found)
+
+    def leader(self) -> int:
+        """The offer handler that leads: the last one that said so."""
+        alive = set(self.pids("scheduler"))
+        leading = [event.pid for event in self.events() if event.kind == "leading" and event.pid in alive]
+        return leading[-1] if leading else 0
+
+    def standby(self) -> int:
+        leader = self.leader()
+        return next((pid for pid in self.pids("scheduler") if leader and pid != leader), 0)
+
+    def trap(self, kind: str, patience_s: float = 15.0) -> bool:
+        """Kill whoever notes an event of that kind next; False when nobody did."""
+        path = self.history / f"{TRAP}{kind}"
+        path.touch()
+        deadline = time.monotonic() + patience_s
+        while path.exists():
+            if time.monotonic() > deadline:
+                path.unlink(missing_ok=True)
+                return False
+            time.sleep(POLL_S)
+        return True
+
+    # --------------------------------------------------------------------------------------------------------- history
+
+    def note(self, kind: str, **facts: Any) -> None:
+        """An event of the campaign itself, among those of the processes."""
+        event = {"kind": kind, "at": time.monotonic(), "process": "campaign", "pid": os.getpid(), **facts}
+        with self.notes.open("a") as file:
+            file.write(json.dumps(event) + "\n")
+
+    _events: list[Event]
+
+    def events(self) -> list[Event]:
+        """All that happened so far, in order."""
+        fresh: list[bytes] = []
+        for path in self.history.glob("*.jsonl"):
+            data = path.read_bytes()[self._offsets.get(path, 0) :]
+            whole = data[: data.rfind(b"\n") + 1]
+            self._offsets[path] = self._offsets.get(path, 0) + len(whole)
+            fresh += whole.splitlines()
+        self._events = sorted([*getattr(self, "_events", []), *history.parse(fresh)], key=lambda event: event.at)
+        return self._events
+
+
+def signal_all(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)

@@ -1,0 +1,56 @@
+"""Why one execution still waits in the queue: a sentence for people, the most decisive reason first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scale_core.domain.job import Resources
+from scale_core.domain.scheduling import NAMES, JobTypeLimits, QueueEntry
+
+NOBODY_LEADS = "no offer handler is running"
+PAUSED = "scheduling is paused"
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What the whole queue has in common.
+
+    `nodes` are what each node that is there has in all, paused or not. `last_round` is by job type what the offer
+    handler said in its last round, and so already knows what is free where.
+    """
+
+    is_led: bool = True
+    is_paused: bool = False
+    nodes: Sequence[Resources] = ()
+    limits: Mapping[int, JobTypeLimits] = field(default_factory=dict)
+    last_round: Mapping[int, str] = field(default_factory=dict)
+
+
+def reason(entry: QueueEntry, ahead: int, now: Circumstances) -> str:
+    """Why the entry does not run yet; `ahead` entries come before it in the queue."""
+    if not now.is_led:
+        return NOBODY_LEADS
+    if now.is_paused:
+        return PAUSED
+    limit = now.limits.get(entry.job_type_id)
+    if limit is not None and limit.refusal():
+        return f"its job type is {limit.refusal()}" if limit.is_paused else limit.refusal()
+    if now.nodes and not any(total.holds(entry.needs) for total in now.nodes):
+        return f"no node could ever hold it: {_excess(entry.needs, now.nodes)}"
+    if entry.job_type_id in now.last_round:
+        return now.last_round[entry.job_type_id]
+    if ahead:
+        return f"{ahead} job{'s are' if ahead > 1 else ' is'} ahead of it"
+    return "it is next: it starts with the next offer"
+
+
+def _excess(needs: Resources, nodes: Sequence[Resources]) -> str:
+    """What it needs more of than the largest node has; if only the mixture is too much, all of it."""
+    parts = []
+    for name, unit in NAMES.items():
+        largest = max(getattr(total, name) for total in nodes)
+        if getattr(needs, name) > largest:
+            parts.append(f"needs {getattr(needs, name):g} {unit}, the largest node has {largest:g}")
+    together = ", ".join(f"{getattr(needs, name):g} {unit}" for name, unit in NAMES.items())
+    return "; ".join(parts) or f"needs {together} at one node"

@@ -1,0 +1,85 @@
+"""`script/faults` in short: some faults of each part under load, and every promise kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from faults import __main__ as program
+from faults import campaign
+from faults.acts import ACTS
+from faults.load import Load
+from faults.schedule import Fault, plan
+from faults.system import System
+from scale_core.domain import history
+
+SEED = 4
+# One of each part: what a change breaks most easily.
+SHORT = (
+    "scheduler-killed-before-launch",
+    "scheduler-stopped",
+    "executor-killed-after-storing",
+    "executor-killed-after-copying",
+    "worker-killed",
+    "master-killed",
+    "stream-cut",
+    "redis-stopped",
+)
+
+
+def test_the_same_seed_gives_the_same_faults() -> None:
+    kinds = sorted(ACTS)
+    assert plan(60, 1, kinds) == plan(60, 1, list(reversed(kinds)))
+    assert plan(60, 1, kinds) != plan(60, 2, kinds)
+
+
+def test_each_kind_comes_before_any_comes_again() -> None:
+    faults = plan(2 * len(ACTS), 3, sorted(ACTS))
+    first, second = faults[: len(ACTS)], faults[len(ACTS) :]
+    assert {fault.kind for fault in first} == {fault.kind for fault in second} == set(ACTS)
+
+
+@pytest.mark.journey
+def test_a_short_campaign(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = program.main(["--count", "8", "--seed", str(SEED), "--keep", str(tmp_path), "--only", *SHORT])
+
+    said = capsys.readouterr()
+    assert status == 0, said.out[-5000:] + said.err[-5000:]
+    summary = json.loads(said.out.splitlines()[-1])
+    assert set(summary["faults"]) == set(SHORT)
+    assert summary["violations"] == 0
+    assert min(summary[name] for name in ("jobs", "files")) > 0
+
+
+@pytest.mark.journey
+def test_postgresql_is_away_for_long_and_redis_loses_everything(tmp_path: Path) -> None:
+    faults = [
+        Fault(1, "postgres-stopped", 1.0, 20.0),
+        Fault(2, "redis-emptied", 1.0, 0.0),
+        Fault(3, "redis-stopped", 0.0, 3.0),
+    ]
+    result = campaign.run(faults, SEED, 60.0, tmp_path, print)
+
+    assert result.faults == len(faults)
+    assert result.violations == []
+
+
+@pytest.mark.journey
+def test_the_campaign_notices_what_is_missing() -> None:
+    """A checker that never finds anything proves nothing: here a product's file is gone, and a job is lost."""
+    with System() as system:
+        load = Load(system, SEED)
+        kept, lost = load.probe(), load.probe()
+        campaign.until_quiet(system, load, 60.0)
+        assert history.check(system.events(), campaign.ends_of(system, load)) == []
+
+        next(path for path in load.root.rglob("made.txt") if path.read_text() == f"{kept}\n").unlink()
+        load.jobs.append(lost + 1000)
+        broken = history.check(system.events(), campaign.ends_of(system, load))
+
+    assert {(violation.rule, violation.message) for violation in broken} == {
+        ("products", "is catalogued and not there"),
+        ("lost", "is not in the database"),
+    }
