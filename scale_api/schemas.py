@@ -128,6 +128,7 @@ class JobTypeAnswer(JobTypeBase):
     mem_required = fields.Float()
     disk_out_const_required = fields.Float()
     disk_out_mult_required = fields.Float()
+    gpus_required = fields.Float()
     created = Time()
     archived = Time(allow_none=True)
     paused = Time(allow_none=True)
@@ -289,6 +290,7 @@ class RunningExecution(ExecutionBase):
     disk_in_scheduled = fields.Float(allow_none=True)
     disk_out_scheduled = fields.Float(allow_none=True)
     disk_total_scheduled = fields.Float(allow_none=True)
+    gpus_scheduled = fields.Float(allow_none=True)
 
 
 class JobAnswer(Answer):
@@ -307,6 +309,7 @@ class JobAnswer(Answer):
     max_tries = fields.Integer()
     cpus_required = fields.Float()
     mem_required = fields.Float()
+    gpus_required = fields.Float()
     disk_in_required = fields.Float(allow_none=True)
     disk_out_required = fields.Float(allow_none=True)
     created = Time()

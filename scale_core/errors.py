@@ -64,6 +64,10 @@ class IllegalTransition(ScaleError):
         super().__init__(f"{what} {', '.join(map(str, ids))} is {start} and cannot become {finish}")
 
 
+class Deposed(ScaleError):
+    """Another offer handler leads now."""
+
+
 class BrokerError(ScaleError):
     """Files could not be listed, moved, stored or fetched; usually worth another try."""
 

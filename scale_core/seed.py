@@ -34,6 +34,7 @@ ERRORS: tuple[tuple[str, str, ErrorCategory, str], ...] = (
     ("nfs", "NFS", SYSTEM, "A file could not be read or written on a network file system."),
     ("task-launch", "Task Launch", SYSTEM, "The command could not be started on the node."),
     ("docker-task-launch", "Docker Task Launch", SYSTEM, "The container could not be created or started."),
+    ("docker-image-pull", "Docker Image Pull", SYSTEM, "The image of the job type could not be fetched to the node."),
     ("docker-terminated", "Docker Terminated", SYSTEM, "The container was ended by somebody other than Scale."),
     ("node-lost", "Node Lost", SYSTEM, "The node went away while the job ran on it."),
     ("scheduler-lost", "Lost By Scheduler", SYSTEM, "The scheduler lost track of the execution."),
@@ -41,6 +42,7 @@ ERRORS: tuple[tuple[str, str, ErrorCategory, str], ...] = (
     ("timeout", "Timeout", ALGORITHM, "The job ran longer than its timeout allows."),
     ("algorithm-unknown", "Algorithm Failure", ALGORITHM, "The exit code is not in the error mapping of the job type."),
     ("out-of-memory", "Out Of Memory", ALGORITHM, "The job needed more memory than its job type asks for."),
+    ("out-of-disk", "Out Of Disk", ALGORITHM, "The job wrote more output than its job type asks disk for."),
     (
         "invalid-results-manifest",
         "Invalid Results Manifest",

@@ -40,6 +40,12 @@ class Settings:
     node_allow_privileged: bool = False
     docker_network: str = "none"
     docker_pull_timeout_s: float = 1800.0
+    docker_force_pull: bool = False
+    docker_read_only: bool = True
+    docker_paths: Mapping[str, str] = field(default_factory=dict)
+    job_pids: int = 4096
+    job_log_mib: float = 1024.0
+    executor_idle_s: float = 600.0
     devcluster_cpus: float = 0.0  # 0: what the machine has
     devcluster_mem: float = 0.0
     devcluster_disk: float = 0.0
@@ -49,6 +55,8 @@ class Settings:
     offer_hold_s: float = 5.0
     reserve_after_s: float = 60.0
     reconcile_s: float = 60.0
+    retry_base_s: float = 5.0
+    retry_cap_s: float = 300.0
     log_level: str = "INFO"
     history_dir: str = ""
     gunicorn_workers: int = 2
@@ -82,6 +90,12 @@ class Settings:
             node_allow_privileged=_switch(env, "SCALE_NODE_ALLOW_PRIVILEGED"),
             docker_network=env.get("SCALE_DOCKER_NETWORK") or cls.docker_network,
             docker_pull_timeout_s=_number(env, "SCALE_DOCKER_PULL_TIMEOUT_S", cls.docker_pull_timeout_s, float),
+            docker_force_pull=_switch(env, "SCALE_DOCKER_FORCE_PULL"),
+            docker_read_only=_switch(env, "SCALE_DOCKER_READ_ONLY", default="1"),
+            docker_paths=parse_paths(env.get("SCALE_DOCKER_PATHS", "")),
+            job_pids=_number(env, "SCALE_JOB_PIDS", cls.job_pids, int),
+            job_log_mib=_number(env, "SCALE_JOB_LOG_MIB", cls.job_log_mib, float),
+            executor_idle_s=_number(env, "SCALE_EXECUTOR_IDLE_S", cls.executor_idle_s, float),
             devcluster_cpus=_number(env, "SCALE_DEVCLUSTER_CPUS", 0.0, float),
             devcluster_mem=_number(env, "SCALE_DEVCLUSTER_MEM", 0.0, float),
             devcluster_disk=_number(env, "SCALE_DEVCLUSTER_DISK", 0.0, float),
@@ -90,6 +104,8 @@ class Settings:
             sweep_s=_number(env, "SCALE_SWEEP_S", cls.sweep_s, float),
             offer_hold_s=_number(env, "SCALE_OFFER_HOLD_S", cls.offer_hold_s, float),
             reserve_after_s=_number(env, "SCALE_RESERVE_AFTER_S", cls.reserve_after_s, float),
+            retry_base_s=_number(env, "SCALE_RETRY_BASE_S", cls.retry_base_s, float),
+            retry_cap_s=_number(env, "SCALE_RETRY_CAP_S", cls.retry_cap_s, float),
             reconcile_s=_number(env, "SCALE_RECONCILE_S", cls.reconcile_s, float),
             log_level=(env.get("SCALE_LOG_LEVEL") or cls.log_level).upper(),
             history_dir=env.get("SCALE_HISTORY_DIR", ""),
@@ -121,6 +137,18 @@ def parse_mounts(text: str) -> dict[str, str]:
     return mounts
 
 
+def parse_paths(text: str) -> dict[str, str]:
+    """SCALE_DOCKER_PATHS: ``/path/here=/path/there`` pairs separated by semicolons: for an executor in a container,
+    where the machine of the Docker Engine has what the executor sees."""
+    paths = {}
+    for pair in filter(None, (part.strip() for part in text.split(";"))):
+        here, separator, there = pair.partition("=")
+        if not separator or not here.startswith("/") or not there.startswith("/"):
+            raise ConfigurationError(f"SCALE_DOCKER_PATHS: {pair!r} is not of the form /path/here=/path/there")
+        paths[here.rstrip("/")] = there.rstrip("/")
+    return paths
+
+
 def _number(env: Mapping[str, str], name: str, default: Number, kind: type[Number]) -> Number:
     text = env.get(name, "").strip()
     if not text:
@@ -134,9 +162,9 @@ def _number(env: Mapping[str, str], name: str, default: Number, kind: type[Numbe
     return value
 
 
-def _switch(env: Mapping[str, str], name: str) -> bool:
-    text = env.get(name, "").strip().lower()
-    if text not in ("", "0", "1", "false", "true", "no", "yes"):
+def _switch(env: Mapping[str, str], name: str, default: str = "0") -> bool:
+    text = (env.get(name, "").strip() or default).lower()
+    if text not in ("0", "1", "false", "true", "no", "yes"):
         raise ConfigurationError(f"{name}={text!r} is neither 0 nor 1")
     return text in ("1", "true", "yes")
 

@@ -10,7 +10,7 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.conditional import if_match
 from scale_api.database import session, transaction
-from scale_api.fields import Answer, StrictBody, ids, texts
+from scale_api.fields import Answer, StrictBody, Time, ids, texts
 from scale_api.query import Listing, ListQuery, order_by
 from scale_api.schemas import (
     EventAnswer,
@@ -88,7 +88,18 @@ class WaitingAnswer(Answer):
     reason = fields.String(metadata={"description": "Why it does not run yet."})
 
 
+class RetryAnswer(Answer):
+    """`attempt` leaves out executions that the cluster lost; `next` is when a waiting job may start at the earliest;
+    `decision` says who wanted the newest further attempt, and why."""
+
+    attempt = fields.Integer()
+    max_tries = fields.Integer()
+    next = Time(allow_none=True)
+    decision = fields.String(allow_none=True)
+
+
 class JobDetailsAnswer(JobAnswer):
+    retry = fields.Nested(RetryAnswer)
     job_type = fields.Nested(JobTypeOfJob)
     job_type_rev = fields.Nested(JobTypeRevisionAnswer)
     event = fields.Nested(EventAnswer)

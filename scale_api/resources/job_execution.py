@@ -58,6 +58,7 @@ class ExecutionDetailsAnswer(ExecutionAnswer):
     disk_in_scheduled = fields.Float(allow_none=True)
     disk_out_scheduled = fields.Float(allow_none=True)
     disk_total_scheduled = fields.Float(allow_none=True)
+    gpus_scheduled = fields.Float(allow_none=True)
     results = fields.Dict()
     current_stdout_url = LogUrl("stdout")
     current_stderr_url = LogUrl("stderr")

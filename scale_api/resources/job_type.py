@@ -56,6 +56,7 @@ class JobTypePatch(Body):
     mem_required = fields.Float()
     disk_out_const_required = fields.Float()
     disk_out_mult_required = fields.Float()
+    gpus_required = fields.Float()
     interface = Document()
     error_mapping = Document(allow_none=True)
     trigger_rule = Document(allow_none=True)

@@ -66,6 +66,7 @@ class ResourcesAnswer(Answer):
     cpus = fields.Float()
     mem = fields.Float()
     disk = fields.Float()
+    gpus = fields.Float()
 
 
 class UsageAnswer(Answer):

@@ -107,6 +107,8 @@ class QueuedAnswer(Answer):
     disk_in_required = fields.Float()
     disk_out_required = fields.Float()
     disk_total_required = fields.Float()
+    gpus_required = fields.Float()
+    not_before = Time(allow_none=True, metadata={"description": "After failures: when it may be tried again."})
     reason = fields.String(metadata={"description": "Why it does not run yet."})
 
 

@@ -52,7 +52,8 @@ class JobType(Stamped, Base):
         CheckConstraint("max_tries >= 0", name="max_tries"),
         CheckConstraint("max_scheduled IS NULL OR max_scheduled >= 0", name="max_scheduled"),
         CheckConstraint(
-            "cpus_required >= 0 AND mem_required >= 0 AND disk_out_const_required >= 0 AND disk_out_mult_required >= 0",
+            "cpus_required >= 0 AND mem_required >= 0 AND disk_out_const_required >= 0 AND disk_out_mult_required >= 0"
+            " AND gpus_required >= 0",
             name="resources",
         ),
     )
@@ -84,6 +85,7 @@ class JobType(Stamped, Base):
     mem_required: Mapped[float] = mapped_column(server_default=text("64.0"))
     disk_out_const_required: Mapped[float] = mapped_column(server_default=text("64.0"))
     disk_out_mult_required: Mapped[float] = mapped_column(server_default=text("0.0"))
+    gpus_required: Mapped[float] = mapped_column(server_default=text("0.0"))
     icon_code: Mapped[str | None] = mapped_column(String(20))
     archived: Mapped[datetime | None]
     paused: Mapped[datetime | None]
@@ -151,8 +153,10 @@ class Job(Stamped, Base):
     max_tries: Mapped[int]
     num_exes: Mapped[int] = mapped_column(server_default=text("0"))
     num_lost: Mapped[int] = mapped_column(server_default=text("0"))
+    retry_decision: Mapped[str | None] = mapped_column(Text)  # who wanted the newest further attempt, and why
     cpus_required: Mapped[float]
     mem_required: Mapped[float]
+    gpus_required: Mapped[float] = mapped_column(server_default=text("0.0"))
     disk_in_required: Mapped[float | None]
     disk_out_required: Mapped[float | None]
     is_superseded: Mapped[bool] = mapped_column(server_default=text("false"))
@@ -207,6 +211,7 @@ class JobExecution(Stamped, Base):
     disk_in_scheduled: Mapped[float | None]
     disk_out_scheduled: Mapped[float | None]
     disk_total_scheduled: Mapped[float | None]
+    gpus_scheduled: Mapped[float | None]
     pre_started: Mapped[datetime | None]
     pre_completed: Mapped[datetime | None]
     pre_exit_code: Mapped[int | None]

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, SmallInteger, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from scale_core.db.base import Base, Document, Id, Stamped
+from scale_core.db.base import Base, BigInt, Document, Id, Stamped
 
 
 class Node(Stamped, Base):
@@ -25,6 +25,8 @@ class Node(Stamped, Base):
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     is_online: Mapped[bool] = mapped_column(server_default=text("false"))
     resources: Mapped[Document] = mapped_column(server_default=text("'{}'"))
+    usage: Mapped[Document] = mapped_column(server_default=text("'{}'"))  # what its executor last measured
+    health: Mapped[Document] = mapped_column(server_default=text("'{}'"))  # domain.node_health, while errors pause it
     attributes: Mapped[Document] = mapped_column(server_default=text("'{}'"))
     archived: Mapped[datetime | None]
     last_offer: Mapped[datetime | None]
@@ -43,6 +45,7 @@ class Scheduler(Base):
     master_hostname: Mapped[str] = mapped_column(String(250), server_default="localhost")
     master_port: Mapped[int] = mapped_column(server_default=text("5050"))
     master_online: Mapped[bool] = mapped_column(server_default=text("false"))
+    epoch: Mapped[BigInt] = mapped_column(server_default=text("0"))  # of the leader; a later one deposes it
     framework_id: Mapped[str | None] = mapped_column(String(255))
     hostname: Mapped[str] = mapped_column(String(250), server_default="")
     heartbeat: Mapped[datetime | None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from scale_core.db.base import Base
@@ -36,4 +36,6 @@ class Queue(Base):
     disk_in_required: Mapped[float]
     disk_out_required: Mapped[float]
     disk_total_required: Mapped[float]
+    gpus_required: Mapped[float] = mapped_column(server_default=text("0.0"))
     queued: Mapped[datetime]
+    not_before: Mapped[datetime | None]  # a job that failed again and again waits until then; the claim passes it over

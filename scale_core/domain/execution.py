@@ -90,6 +90,7 @@ class ExecutionSpec:
     mem: float = 64.0  # MiB
     disk_in: float = 0.0  # MiB
     disk_out: float = 0.0  # MiB
+    gpus: float = 0.0
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Output, ...] = ()
     workspaces: tuple[WorkspaceAccess, ...] = ()
@@ -171,7 +172,7 @@ class Outcome:
     ingests: tuple[IngestOutcome, ...] = ()
     stdout: str = ""  # head and tail, at most 1 MiB
     stderr: str = ""
-    used: dict[str, float] = field(default_factory=dict)  # cpu_s, mem_peak (MiB), disk_out (MiB)
+    used: dict[str, Any] = field(default_factory=dict)  # cpu_s; mem_peak, disk, disk_out (MiB); image_digest
     version: int = SPEC_VERSION
 
     def to_json(self) -> str:

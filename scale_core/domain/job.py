@@ -75,18 +75,24 @@ def may_retry(category: ErrorCategory, tries: int, max_tries: int, is_long_runni
 
 @dataclass(frozen=True)
 class Resources:
-    """cpus, and MiB of memory and disk."""
+    """cpus, MiB of memory and disk, and GPUs."""
 
     cpus: float = 0.0
     mem: float = 0.0
     disk: float = 0.0
+    gpus: float = 0.0
 
     def __add__(self, other: Resources) -> Resources:
-        return Resources(self.cpus + other.cpus, self.mem + other.mem, self.disk + other.disk)
+        return Resources(self.cpus + other.cpus, self.mem + other.mem, self.disk + other.disk, self.gpus + other.gpus)
 
     def __sub__(self, other: Resources) -> Resources:
-        return Resources(self.cpus - other.cpus, self.mem - other.mem, self.disk - other.disk)
+        return Resources(self.cpus - other.cpus, self.mem - other.mem, self.disk - other.disk, self.gpus - other.gpus)
 
     def holds(self, other: Resources) -> bool:
         """Whether `other` fits in here; a thousandth is forgiven because Mesos counts in thousandths."""
-        return other.cpus <= self.cpus + 0.001 and other.mem <= self.mem + 0.001 and other.disk <= self.disk + 0.001
+        return (
+            other.cpus <= self.cpus + 0.001
+            and other.mem <= self.mem + 0.001
+            and other.disk <= self.disk + 0.001
+            and other.gpus <= self.gpus + 0.001
+        )

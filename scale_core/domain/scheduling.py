@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from scale_core.domain.job import Resources
 
-NAMES = {"cpus": "cpus", "mem": "MiB of memory", "disk": "MiB of disk"}
+NAMES = {"cpus": "cpus", "mem": "MiB of memory", "disk": "MiB of disk", "gpus": "GPUs"}
 FORGIVEN = 0.001  # Mesos counts in thousandths
 
 
@@ -40,7 +40,7 @@ class NodeState:
 
 @dataclass(frozen=True)
 class QueueEntry:
-    """One execution that waits. `needs` is cpus, memory, and the disk of inputs and outputs together."""
+    """One execution that waits. `needs` is cpus, memory, GPUs, and the disk of inputs and outputs together."""
 
     job_exe_id: int
     job_id: int
@@ -187,7 +187,7 @@ class Matcher:
 
     @property
     def largest_free(self) -> Resources:
-        """The most cpus, memory and disk free at any one node that takes work: no entry above it can fit."""
+        """The most cpus, memory, disk and GPUs free at any one node that takes work: no entry above it can fit."""
         return self._ranking.largest()
 
     @property
@@ -330,7 +330,9 @@ class Matcher:
         best = max(0.0, max(float(getattr(place.room, name)) for place in places))
         if lacking:
             return f"needs {need:g} {NAMES[name]}, best node has {best:g} free"
-        needs = ", ".join(f"{getattr(entry.needs, each):g} {NAMES[each]}" for each in NAMES)
+        needs = ", ".join(
+            f"{getattr(entry.needs, each):g} {NAMES[each]}" for each in NAMES if getattr(entry.needs, each)
+        )
         return f"needs {needs} at one node; no node has all of it free"
 
 

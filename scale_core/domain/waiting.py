@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from scale_core.domain.job import Resources
 from scale_core.domain.scheduling import NAMES, JobTypeLimits, QueueEntry
@@ -20,6 +22,7 @@ class Circumstances:
     handler said in its last round, and so already knows what is free where.
     """
 
+    now: datetime
     is_led: bool = True
     is_paused: bool = False
     nodes: Sequence[Resources] = ()
@@ -27,19 +30,21 @@ class Circumstances:
     last_round: Mapping[int, str] = field(default_factory=dict)
 
 
-def reason(entry: QueueEntry, ahead: int, now: Circumstances) -> str:
-    """Why the entry does not run yet; `ahead` entries come before it in the queue."""
-    if not now.is_led:
+def reason(entry: QueueEntry, ahead: int, around: Circumstances, not_before: datetime | None = None) -> str:
+    """Why the entry does not run yet; `ahead` entries come before it, `not_before` is when it may be tried again."""
+    if not around.is_led:
         return NOBODY_LEADS
-    if now.is_paused:
+    if around.is_paused:
         return PAUSED
-    limit = now.limits.get(entry.job_type_id)
+    limit = around.limits.get(entry.job_type_id)
     if limit is not None and limit.refusal():
         return f"its job type is {limit.refusal()}" if limit.is_paused else limit.refusal()
-    if now.nodes and not any(total.holds(entry.needs) for total in now.nodes):
-        return f"no node could ever hold it: {_excess(entry.needs, now.nodes)}"
-    if entry.job_type_id in now.last_round:
-        return now.last_round[entry.job_type_id]
+    if not_before is not None and not_before > around.now:
+        return f"it failed before: it is tried again in {math.ceil((not_before - around.now).total_seconds())} s"
+    if around.nodes and not any(total.holds(entry.needs) for total in around.nodes):
+        return f"no node could ever hold it: {_excess(entry.needs, around.nodes)}"
+    if entry.job_type_id in around.last_round:
+        return around.last_round[entry.job_type_id]
     if ahead:
         return f"{ahead} job{'s are' if ahead > 1 else ' is'} ahead of it"
     return "it is next: it starts with the next offer"
@@ -52,5 +57,5 @@ def _excess(needs: Resources, nodes: Sequence[Resources]) -> str:
         largest = max(getattr(total, name) for total in nodes)
         if getattr(needs, name) > largest:
             parts.append(f"needs {getattr(needs, name):g} {unit}, the largest node has {largest:g}")
-    together = ", ".join(f"{getattr(needs, name):g} {unit}" for name, unit in NAMES.items())
+    together = ", ".join(f"{getattr(needs, name):g} {unit}" for name, unit in NAMES.items() if getattr(needs, name))
     return "; ".join(parts) or f"needs {together} at one node"

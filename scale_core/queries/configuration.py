@@ -21,7 +21,7 @@ JOB_TYPE_FIELDS = (
     "name", "version", "title", "description", "category", "author_name", "author_url", "is_system",
     "is_long_running", "is_active", "is_operational", "icon_code", "uses_docker", "docker_privileged", "docker_image",
     "priority", "timeout", "max_scheduled", "max_tries", "cpus_required", "mem_required", "disk_out_const_required",
-    "disk_out_mult_required", "interface", "error_mapping",
+    "disk_out_mult_required", "gpus_required", "interface", "error_mapping",
 )  # fmt: skip
 RECIPE_TYPE_FIELDS = ("name", "version", "title", "description", "is_active", "definition")
 

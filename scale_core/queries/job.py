@@ -14,6 +14,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from scale_core.db.file import ScaleFile
 from scale_core.db.job import Error, Job, JobExecution, JobType
+from scale_core.db.queue import Queue
 from scale_core.db.recipe import Recipe, RecipeJob, RecipeType, RecipeTypeRevision
 from scale_core.db.trigger import TriggerEvent
 from scale_core.domain.job import ErrorCategory, JobStatus
@@ -125,7 +126,19 @@ def get_job(session: Session, job_id: int, now: datetime) -> With:
         products=products,
         recipes=[job.recipe_job.recipe] if job.recipe_job else [],
         waiting=queue.explain(session, job_id, now) if job.status is JobStatus.QUEUED else None,
+        retry=_retry(session, job),
     )
+
+
+def _retry(session: Session, job: Job) -> dict[str, Any]:
+    is_queued = job.status is JobStatus.QUEUED
+    not_before = session.scalar(select(Queue.not_before).where(Queue.job_id == job.id)) if is_queued else None
+    return {
+        "attempt": job.num_exes - job.num_lost,
+        "max_tries": job.max_tries,
+        "next": not_before,
+        "decision": job.retry_decision,
+    }
 
 
 def job_options() -> list[Any]:

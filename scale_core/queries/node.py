@@ -109,11 +109,12 @@ def _cluster_usage(session: Session, documents: Sequence[Mapping[str, Any]]) -> 
             func.sum(JobExecution.cpus_scheduled),
             func.sum(JobExecution.mem_scheduled),
             func.sum(JobExecution.disk_total_scheduled),
+            func.sum(JobExecution.gpus_scheduled),
         ).where(JobExecution.status == ExecutionStatus.RUNNING)
     ).one()
     return Usage(
         sum((_total(document) for document in documents), Resources()),
-        Resources(scheduled[0] or 0.0, scheduled[1] or 0.0, scheduled[2] or 0.0),
+        Resources(*(value or 0.0 for value in scheduled)),
         sum((_used(document) for document in documents), Resources()),
     )
 
@@ -150,11 +151,16 @@ def _used(document: Mapping[str, Any]) -> Resources:
 
 def _resources(document: Any) -> Resources:
     values = document if isinstance(document, dict) else {}
-    return Resources(*(float(values.get(name) or 0.0) for name in ("cpus", "mem", "disk")))
+    return Resources(*(float(values.get(name) or 0.0) for name in ("cpus", "mem", "disk", "gpus")))
 
 
 def _sum(executions: Sequence[JobExecution]) -> Resources:
     return sum(
-        (Resources(e.cpus_scheduled or 0.0, e.mem_scheduled or 0.0, e.disk_total_scheduled or 0.0) for e in executions),
+        (
+            Resources(
+                e.cpus_scheduled or 0.0, e.mem_scheduled or 0.0, e.disk_total_scheduled or 0.0, e.gpus_scheduled or 0.0
+            )
+            for e in executions
+        ),
         Resources(),
     )

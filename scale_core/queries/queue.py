@@ -48,7 +48,7 @@ def list_queue(
     else:
         total = session.scalar(_filtered(select(func.count()).select_from(Queue), Queue, filters)) or 0
     types = by_id(session, JobType, {row.job_type_id for row in found}, shape["job_type"])
-    around = circumstances(session, now) if found else Circumstances()
+    around = circumstances(session, now) if found else Circumstances(now)
     return [_entry(row, types[row.job_type_id], around) for row in found], total
 
 
@@ -60,7 +60,7 @@ def explain(session: Session, job_id: int, now: datetime) -> Json | None:
     key = (Queue.priority, Queue.queued, Queue.job_exe_id)
     before = func.row(*key) < func.row(row.priority, row.queued, row.job_exe_id)
     ahead = session.scalar(select(func.count()).select_from(Queue).where(before)) or 0
-    return {"position": ahead + 1, "reason": reason(_as_entry(row), ahead, circumstances(session, now))}
+    return {"position": ahead + 1, "reason": reason(_as_entry(row), ahead, circumstances(session, now), row.not_before)}
 
 
 def circumstances(session: Session, now: datetime) -> Circumstances:
@@ -74,6 +74,7 @@ def circumstances(session: Session, now: datetime) -> Circumstances:
     )
     totals = session.scalars(select(Node.resources["total"]).where(Node.is_active, Node.is_online)).all()
     return Circumstances(
+        now=now,
         is_led=scheduler is not None and scheduler.heartbeat is not None and now - scheduler.heartbeat < SILENCE,
         is_paused=scheduler is not None and scheduler.is_paused,
         nodes=[Resources(**{name: float(total.get(name) or 0.0) for name in NAMES}) for total in totals if total],
@@ -112,7 +113,9 @@ def _entry(row: Any, job_type: Json, around: Circumstances) -> Json:
         "disk_in_required": row.disk_in_required,
         "disk_out_required": row.disk_out_required,
         "disk_total_required": row.disk_total_required,
-        "reason": reason(_as_entry(row), row.position - 1, around),
+        "gpus_required": row.gpus_required,
+        "not_before": row.not_before,
+        "reason": reason(_as_entry(row), row.position - 1, around, row.not_before),
     }
 
 

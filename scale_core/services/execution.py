@@ -7,6 +7,7 @@ transaction. Doing it twice is harmless: only executions that are RUNNING and wh
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,18 +19,21 @@ from sqlalchemy.orm import Session, joinedload
 from scale_core.db.job import Job, JobExecution
 from scale_core.db.node import Node
 from scale_core.documents import job_interface
-from scale_core.domain import failure
+from scale_core.domain import failure, retry
 from scale_core.domain import job as rules
 from scale_core.domain.execution import Outcome
 from scale_core.domain.failure import Failure
 from scale_core.domain.job import ErrorCategory, ExecutionStatus, JobStatus
 from scale_core.domain.job_interface import JobInterface
+from scale_core.domain.retry import Backoff
 from scale_core.errors import Invalid
 from scale_core.services import completion, error, file, ingest, job, parse, recipe
 from scale_core.services.completion import End
 from scale_core.services.ingest import StoredIngest
 
 logger = logging.getLogger(__name__)
+
+NO_SETTING = Backoff()
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def lose_outcome(session: Session, job_exe_id: int, reason: str) -> None:
     )
 
 
-def finish(session: Session, ids: Sequence[int], now: datetime) -> Finished:
+def finish(session: Session, ids: Sequence[int], now: datetime, backoff: Backoff = NO_SETTING) -> Finished:
     """Finish executions whose task has ended (DESIGN: journey 2). Those that somebody else is finishing are left out.
 
     An execution that cannot be finished for a reason of its own fails with that reason; it holds up no other. What has
@@ -115,7 +119,7 @@ def finish(session: Session, ids: Sequence[int], now: datetime) -> Finished:
             failed.append((end, failure_))
     completion.complete(session, completed, statuses, now)
     for end, failure_ in failed:
-        _fail(session, end, owners[end.job_id], failure_, now)
+        _fail(session, end, owners[end.job_id], failure_, now, backoff)
     recipe.advance(session, list(recipes.values()), now)
     done = tuple(each.id for each in executions)
     absent = _elsewhere(session, ids) if len(done) < len(ids) else []
@@ -192,7 +196,7 @@ def _catalogue_outcome(
     return originals, moving
 
 
-def _fail(session: Session, end: End, owner: Job, failed: Failure, now: datetime) -> None:
+def _fail(session: Session, end: End, owner: Job, failed: Failure, now: datetime, backoff: Backoff) -> None:
     """Fail the execution; the job goes back to the queue by itself or fails for good."""
     cause = error.by_name(session, failed.error)
     completion.write(session, [end.row(ExecutionStatus.FAILED, failed.message, cause.id)])
@@ -217,9 +221,19 @@ def _fail(session: Session, end: End, owner: Job, failed: Failure, now: datetime
         ingest.fail(session, owner.id, failed.message or cause.title or cause.name, again=again)
     session.flush()
     if again:
-        job.enqueue(session, [job.QueueRequest(owner.id)], now)
+        delay_s = 0.0 if is_free else backoff.delay_s(tries, random.random())  # noqa: S311 - spreads, hides nothing
+        decided = retry.decision(
+            cause.category,
+            cause.name,
+            tries,
+            owner.max_tries,
+            is_lost=is_free,
+            is_long_running=owner.job_type.is_long_running,
+        )
         reason = f"attempt {tries} of {owner.max_tries} failed: {failed.message or cause.title}"
-        session.execute(update(Job).where(Job.id == owner.id).values(reason=reason))
+        not_before = now + timedelta(seconds=delay_s) if delay_s else None
+        job.enqueue(session, [job.QueueRequest(owner.id, not_before=not_before)], now)
+        session.execute(update(Job).where(Job.id == owner.id).values(reason=reason, retry_decision=decided))
         return
     rules.check_move(owner.id, owner.status, JobStatus.FAILED)
     owner.status, owner.ended, owner.last_status_change = JobStatus.FAILED, end.ended, now

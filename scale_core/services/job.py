@@ -34,6 +34,7 @@ class QueueRequest:
     data: Mapping[str, Any] | None = None
     disk_in: float | None = None  # MiB
     disk_out: float | None = None
+    not_before: datetime | None = None  # it waits until then, whatever is free
 
 
 def create(session: Session, job_types: Sequence[JobType], event_id: int, now: datetime) -> list[int]:
@@ -56,6 +57,7 @@ def create(session: Session, job_types: Sequence[JobType], event_id: int, now: d
             "max_tries": job_type.max_tries,
             "cpus_required": job_type.cpus_required,
             "mem_required": job_type.mem_required,
+            "gpus_required": job_type.gpus_required,
             "created": now,
             "last_status_change": now,
         }
@@ -114,7 +116,16 @@ def enqueue(
     """
     if not requests:
         return []
-    rows = [{"job_id": r.job_id, "data": r.data, "disk_in": r.disk_in, "disk_out": r.disk_out} for r in requests]
+    rows = [
+        {
+            "job_id": r.job_id,
+            "data": r.data,
+            "disk_in": r.disk_in,
+            "disk_out": r.disk_out,
+            "not_before": r.not_before.isoformat() if r.not_before else None,
+        }
+        for r in requests
+    ]
     session.flush()
     queued = session.execute(
         load("job")["enqueue"],

@@ -38,6 +38,7 @@ _EDITABLE = (
     "mem_required",
     "disk_out_const_required",
     "disk_out_mult_required",
+    "gpus_required",
 )
 _NULLABLE = {
     "title", "description", "category", "author_name", "author_url", "icon_code", "docker_image", "max_scheduled",
@@ -161,6 +162,8 @@ def _check(
         for name in _EDITABLE
         if name.endswith("_required") and isinstance(fields.get(name), (int, float)) and fields[name] > MAX_RESOURCE
     ]
+    if isinstance(fields.get("gpus_required"), float) and not fields["gpus_required"].is_integer():
+        problems.append(Problem("gpus_required", "must be a whole number: Mesos does not divide a GPU"))
     interface = mapping = None
     try:
         interface = job_interface.normalize(fields["interface"])

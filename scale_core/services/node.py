@@ -150,7 +150,7 @@ def _columns(agents: Sequence[Agent], now: datetime) -> dict[str, list[Any]]:
 
 def _resources(agent: Agent) -> dict[str, dict[str, float]]:
     pairs = (("total", agent.total), ("used", agent.used))
-    return {name: {"cpus": r.cpus, "mem": r.mem, "disk": r.disk} for name, r in pairs if r is not None}
+    return {name: {"cpus": r.cpus, "mem": r.mem, "disk": r.disk, "gpus": r.gpus} for name, r in pairs if r is not None}
 
 
 def _state(row: Any) -> NodeState:
@@ -164,7 +164,7 @@ def _state(row: Any) -> NodeState:
         node_id=row.id,
         agent_id=row.agent_id,
         hostname=row.hostname,
-        total=Resources(*(float(total.get(name) or 0.0) for name in ("cpus", "mem", "disk"))),
+        total=Resources(*(float(total.get(name) or 0.0) for name in ("cpus", "mem", "disk", "gpus"))),
         refuses=refuses,
     )
 

@@ -16,6 +16,7 @@ from scale_core.documents import job_interface
 from scale_core.domain.job import JobStatus
 from scale_core.domain.job_interface import JobData
 from scale_core.domain.recipe import RecipeData
+from scale_core.domain.retry import BY_USER
 from scale_core.errors import Invalid
 from scale_core.services import event, get, job, recipe
 
@@ -70,7 +71,7 @@ def requeue(session: Session, job_ids: Sequence[int], priority: int | None, now:
     session.execute(
         update(Job)
         .where(Job.id.in_(again))
-        .values(max_tries=func.greatest(Job.max_tries, Job.num_exes - Job.num_lost) + 1)
+        .values(max_tries=func.greatest(Job.max_tries, Job.num_exes - Job.num_lost) + 1, retry_decision=BY_USER)
         .execution_options(synchronize_session=False)
     )
     if priority is not None and never:

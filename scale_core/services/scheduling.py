@@ -17,6 +17,7 @@ from scale_core.db.sql import load
 from scale_core.domain.execution import ExecutionSpec
 from scale_core.domain.job import Resources
 from scale_core.domain.scheduling import JobTypeLimits, Launch, QueueEntry
+from scale_core.errors import Deposed
 from scale_core.services import execution_spec
 
 SQL = load("queue")
@@ -37,6 +38,7 @@ class SchedulerState:
 
     is_paused: bool
     framework_id: str | None
+    epoch: int = 0
 
 
 def claim(
@@ -62,6 +64,7 @@ def claim(
             "hopeless_cpus": [needs.cpus for _, needs in hopeless],
             "hopeless_mem": [needs.mem for _, needs in hopeless],
             "hopeless_disk": [needs.disk for _, needs in hopeless],
+            "hopeless_gpus": [needs.gpus for _, needs in hopeless],
         },
     )
     return [_entry(row) for row in rows]
@@ -126,11 +129,26 @@ def start(session: Session, launches: Iterable[Launch], now: datetime) -> Starte
 
 def load_scheduler(session: Session) -> SchedulerState:
     """The scheduler row, made if it is not there."""
-    row = session.execute(select(Scheduler.is_paused, Scheduler.framework_id).where(Scheduler.id == 1)).one_or_none()
+    columns = (Scheduler.is_paused, Scheduler.framework_id, Scheduler.epoch)
+    row = session.execute(select(*columns).where(Scheduler.id == 1)).one_or_none()
     if row is None:
         session.execute(insert(Scheduler).values(id=1).on_conflict_do_nothing())
         return load_scheduler(session)
-    return SchedulerState(row.is_paused, row.framework_id)
+    return SchedulerState(*row)
+
+
+def begin_epoch(session: Session) -> int:
+    """Take the lead: the number of a new epoch. Transactions that check an older one fail from the commit on."""
+    fresh = insert(Scheduler).values(id=1, epoch=1)
+    taken = fresh.on_conflict_do_update(index_elements=[Scheduler.id], set_={"epoch": Scheduler.epoch + 1})
+    return session.scalars(taken.returning(Scheduler.epoch)).one()
+
+
+def check_epoch(session: Session, epoch: int) -> None:
+    """Keep everybody from taking the lead until this transaction ends. Raises Deposed when somebody has taken it."""
+    newest = session.scalar(select(Scheduler.epoch).where(Scheduler.id == 1).with_for_update(read=True))
+    if newest != epoch:
+        raise Deposed(f"another offer handler leads: epoch {newest}, ours was {epoch}")
 
 
 def save_framework_id(session: Session, framework_id: str | None) -> None:
@@ -195,6 +213,7 @@ def _bounds(largest_free: Resources, blocked_types: Sequence[int]) -> dict[str, 
         "max_cpus": largest_free.cpus,
         "max_mem": largest_free.mem,
         "max_disk": largest_free.disk,
+        "max_gpus": largest_free.gpus,
         "blocked_types": list(blocked_types),
     }
 
@@ -206,6 +225,6 @@ def _entry(row: Any) -> QueueEntry:
         job_type_id=row.job_type_id,
         priority=row.priority,
         queued=row.queued,
-        needs=Resources(row.cpus_required, row.mem_required, row.disk_total_required),
+        needs=Resources(row.cpus_required, row.mem_required, row.disk_total_required, row.gpus_required),
         node_required_id=row.node_required_id,
     )

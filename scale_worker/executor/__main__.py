@@ -12,7 +12,7 @@ from pathlib import Path
 from scale_core import history, logs
 from scale_core.errors import ConfigurationError
 from scale_core.settings import Settings
-from scale_worker.executor import orphans
+from scale_worker.executor import cgroups, orphans
 from scale_worker.executor.containers import Engine
 from scale_worker.executor.driver import ExecutorDriver
 from scale_worker.executor.execution import Node
@@ -49,6 +49,8 @@ def run(settings: Settings) -> int:
     guard = orphans.Guard(labels[orphans.OWNER_LABEL], history.path())
     engine = Engine(settings)
     log.info("killed %s stale process groups", orphans.kill_stale_processes(sandbox))
+    orphans.remove_stale_files(sandbox)
+    cgroups.remove_stale()
     node = Node(settings, engine, labels, guard.started, guard.ended)
     ended = threading.Event()
     executor = NodeExecutor(node, sandbox, stopped=ended.set)
@@ -60,6 +62,7 @@ def run(settings: Settings) -> int:
     removed = orphans.remove_stale_containers(engine, labels)
     if removed:
         log.warning("removed containers that a former executor left: %s", ", ".join(removed))
+    threading.Thread(target=executor.watch_node, args=[driver], name="node", daemon=True).start()
     ended.wait()
     driver.stop()
     log.info("ended")

@@ -13,8 +13,9 @@ from scale_worker.executor.failures import Killed
 
 KILLED = "killed"
 TIMEOUT = "timeout"
+DISK = "disk"  # more output than was scheduled
 # A killed task must be gone within two seconds, the engine's own delays included.
-_GRACE_S = {KILLED: 1.0, TIMEOUT: 2.0}
+_GRACE_S = {KILLED: 1.0, TIMEOUT: 2.0, DISK: 0.0}
 _COMPACT_AT = 1000
 
 log = logging.getLogger(__name__)

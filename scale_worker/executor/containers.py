@@ -8,9 +8,9 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,17 @@ from urllib3.exceptions import HTTPError
 
 from scale_core.settings import Settings
 from scale_worker.executor.cancel import Cancellation
-from scale_worker.executor.failures import DOCKER_TASK_LAUNCH, Failed
+from scale_worker.executor.cgroups import Account, can_account
+from scale_worker.executor.failures import DOCKER_TASK_LAUNCH, IMAGE_PULL, Failed
 from scale_worker.executor.processes import Ended
 
 WORKSPACES_DIRECTORY = "/scale/workspace_mounts"
 MIN_MEM = 6.0  # MiB; engines refuse less
-PIDS_LIMIT = 4096
 JOB_UID = 7498  # has no privileges; the documentation's user for algorithms
 CALL_TIMEOUT_S = 120.0
 _STREAM_CHUNK = 64 * 1024
 _SLOT_LOOK_S = 1.0
+_PROGRESS_S = 2.0
 # docker-init says so on stderr when the program that it should start does not exist or may not be executed.
 _NOT_STARTED = re.compile(rb"^\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)$", re.MULTILINE)
 
@@ -77,6 +78,7 @@ class ContainerJob:
     privileged: bool
     stdout: Path
     stderr: Path
+    cgroup_parent: str | None = None
 
 
 class _Client(docker.APIClient):
@@ -104,6 +106,8 @@ class Engine:
         self._call_timeout_s = call_timeout_s  # an engine that hangs fails the job, which is tried again
         self._lock = threading.Lock()
         self._api: Any = None
+        self._can_account: bool | None = None
+        self._digests: dict[str, str] = {}
         self._starting = threading.BoundedSemaphore(starts_at_once())
 
     def run(self, job: ContainerJob, cancel: Cancellation) -> Ended:
@@ -117,6 +121,26 @@ class Engine:
                 "this node runs no privileged containers: set SCALE_NODE_ALLOW_PRIVILEGED=1 for its executor to allow",
             )
         api = self.api()
+        account = self._account(api, job)
+        if account is not None:
+            job = replace(job, cgroup_parent=account.parent)
+        try:
+            ended = self._run(api, job, cancel)
+        finally:
+            cpu_s, mem_peak = account.close() if account is not None else (None, None)
+        return replace(ended, cpu_s=cpu_s, mem_peak=mem_peak)
+
+    def _account(self, api: Any, job: ContainerJob) -> Account | None:
+        """None where what containers used cannot be known: cgroups of version 2, an engine elsewhere."""
+        if self._can_account is None:
+            try:
+                self._can_account = can_account() and api.info().get("CgroupDriver") == "cgroupfs" and _is_local(api)
+            except (DockerException, RequestException, ValueError) as error:
+                log.warning("the engine does not tell about itself: %s", error)
+                return None
+        return Account(job.name) if self._can_account else None
+
+    def _run(self, api: Any, job: ContainerJob, cancel: Cancellation) -> Ended:
         try:
             container = self._create(api, job, cancel)
             try:
@@ -152,6 +176,8 @@ class Engine:
             self._starting.release()
 
     def _create(self, api: Any, job: ContainerJob, cancel: Cancellation) -> str:
+        if self._settings.docker_force_pull:
+            self._pull(job, cancel)
         for attempt in range(3):
             try:
                 config = create_config(api, self._settings, job)
@@ -160,28 +186,32 @@ class Engine:
             except ImageNotFound:
                 if attempt:
                     raise
-                self._pull(job.image, cancel)
+                self._pull(job, cancel)
             except APIError as error:
                 if error.status_code != 409 or attempt == 2:
                     raise
                 self._remove(api, job.name)  # left by an executor that died with this name
         raise Failed(DOCKER_TASK_LAUNCH, f"the image {job.image} vanished as soon as it was pulled")
 
-    def _pull(self, image: str, cancel: Cancellation) -> None:
-        """Fetch an image. Raises Failed naming it; Killed when the execution is."""
+    def _pull(self, job: ContainerJob, cancel: Cancellation) -> None:
+        """Fetch an image, telling in the job's stderr how far it is. Raises Failed naming it; Killed when killed."""
+        image, progress = job.image, _Progress(job)
         repository, tag = parse_repository_tag(image)
         deadline = time.monotonic() + self._settings.docker_pull_timeout_s
-        log.info("pulling %s", image)
+        progress.tell(f"pulling the image {image}")
         try:
             for event in self.api().pull(repository, tag or "latest", stream=True, decode=True):
                 cancel.check()
+                progress.take(event)
                 if "error" in event:
-                    raise Failed(DOCKER_TASK_LAUNCH, f"the image {image} cannot be pulled: {event['error']}")
+                    raise Failed(IMAGE_PULL, f"the image {image} cannot be pulled: {event['error']}")
                 if time.monotonic() > deadline:
-                    raise Failed(DOCKER_TASK_LAUNCH, f"pulling the image {image} takes too long")
+                    limit = f"{self._settings.docker_pull_timeout_s:g} s (SCALE_DOCKER_PULL_TIMEOUT_S)"
+                    raise Failed(IMAGE_PULL, f"pulling the image {image} takes longer than {limit}")
         except (DockerException, RequestException, HTTPError) as error:
             reason = f"is not on the node and cannot be pulled: {_reason(error)}"
-            raise Failed(DOCKER_TASK_LAUNCH, f"the image {image} {reason}") from error
+            raise Failed(IMAGE_PULL, f"the image {image} {reason}") from error
+        progress.tell(f"pulled the image {image}")
 
     def _start(self, api: Any, container: str, cancel: Cancellation) -> Any:
         """Start a container with its output attached from the first byte on."""
@@ -198,16 +228,25 @@ class Engine:
     def _follow(self, api: Any, container: str, stream: Any, job: ContainerJob, cancel: Cancellation) -> Ended:
         try:
             with open(job.stdout, "ab", buffering=0) as out, open(job.stderr, "ab", buffering=0) as err:
-                _demultiplex(stream, {1: out, 2: err})
+                limit = int(self._settings.job_log_mib * 1024 * 1024) or None
+                _demultiplex(stream, {1: _Capped(out, limit), 2: _Capped(err, limit)})
         finally:
             _close(stream)
         code = self._wait(api, container, cancel)
-        note = ""
         if code in (126, 127):
             _refuse_unstarted(job)
-        elif code == 137 and api.inspect_container(container)["State"].get("OOMKilled"):
-            note = f"killed because it used more than its {max(job.mem, MIN_MEM):g} MiB of memory"
-        return Ended(code, note=note)
+        found = api.inspect_container(container)
+        ended = Ended(code, image_digest=self._digest(api, found["Image"]))
+        if code and found["State"].get("OOMKilled"):
+            return replace(ended, is_out_of_memory=True)
+        return ended
+
+    def _digest(self, api: Any, image_id: str) -> str:
+        """The image's name and digest in its registry; its own id, if it was made here. Asked once for each image."""
+        if image_id not in self._digests:
+            names = api.inspect_image(image_id).get("RepoDigests") or [image_id]
+            self._digests[image_id] = str(names[0])
+        return self._digests[image_id]
 
     def _wait(self, api: Any, container: str, cancel: Cancellation) -> int:
         """The exit code. A job may run on silently for as long as it likes; once stopped, it must end soon."""
@@ -246,6 +285,9 @@ def create_config(api: Any, settings: Settings, job: ContainerJob) -> Any:
     if not job.privileged:
         user = f"{JOB_UID}:{JOB_UID}" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
         safe = {"security_opt": ["no-new-privileges"], "cap_drop": ["ALL"]}
+        if settings.docker_read_only:
+            scratch = f"rw,nosuid,nodev,mode=1777,size={mem // 2}"
+            safe |= {"read_only": True, "tmpfs": {"/tmp": scratch}}  # noqa: S108 - within the container
     host = api.create_host_config(
         network_mode=settings.docker_network,
         # Our own capture writes both streams to files; a log driver would write everything a second time.
@@ -254,10 +296,16 @@ def create_config(api: Any, settings: Settings, job: ContainerJob) -> Any:
         memswap_limit=mem,
         # Shares, not a quota: what was scheduled is guaranteed, what is idle may be used.
         cpu_shares=max(2, int(job.cpus * 1024)),
-        pids_limit=PIDS_LIMIT,
+        cgroup_parent=job.cgroup_parent,
+        pids_limit=settings.job_pids or None,
         init=True,
         privileged=job.privileged,
-        mounts=[Mount(bind.target, bind.source, type="bind", read_only=bind.read_only) for bind in job.binds],
+        mounts=[
+            Mount(
+                bind.target, path_of_engine(bind.source, settings.docker_paths), type="bind", read_only=bind.read_only
+            )
+            for bind in job.binds
+        ],
         **safe,
     )
     return api.create_container_config(
@@ -269,6 +317,18 @@ def create_config(api: Any, settings: Settings, job: ContainerJob) -> Any:
         user=user,
         host_config=host,
     )
+
+
+def path_of_engine(path: str, paths: Mapping[str, str]) -> str:
+    """A path of ours as the machine of the engine knows it: the longest prefix of SCALE_DOCKER_PATHS is replaced."""
+    for here in sorted(paths, key=len, reverse=True):
+        if path == here or path.startswith(f"{here}/"):
+            return f"{paths[here]}{path[len(here) :]}" or "/"
+    return path
+
+
+def _is_local(api: Any) -> bool:
+    return str(api.base_url).startswith("http+docker://")
 
 
 def _stop(api: Any, container: str, stream: Any, force: bool) -> None:
@@ -302,7 +362,47 @@ def _demultiplex(stream: Any, files: dict[int, Any]) -> None:
                 return
             left -= len(data)
             if file is not None:
-                _write_all(file, data)
+                file.write(data)
+
+
+class _Capped:
+    """A log that takes `limit` bytes; the rest is read and dropped, so the job is not held up, and a notice written."""
+
+    def __init__(self, file: Any, limit: int | None) -> None:
+        self._file = file
+        self._left = limit
+
+    def write(self, data: bytes) -> None:
+        if self._left is None or len(data) <= self._left:
+            _write_all(self._file, data)
+            self._left = None if self._left is None else self._left - len(data)
+        elif self._left >= 0:
+            notice = b"\n[scale] the log has reached its limit (SCALE_JOB_LOG_MIB); what follows is not kept\n"
+            _write_all(self._file, data[: self._left] + notice)
+            self._left = -1
+
+
+class _Progress:
+    """A pull as lines in the job's stderr, at most one in two seconds."""
+
+    def __init__(self, job: ContainerJob) -> None:
+        self._path = job.stderr
+        self._layers: dict[str, tuple[int, int]] = {}
+        self._told = 0.0
+
+    def take(self, event: dict[str, Any]) -> None:
+        detail = event.get("progressDetail") or {}
+        if event.get("status") == "Downloading" and detail.get("total"):
+            self._layers[str(event.get("id"))] = (int(detail.get("current", 0)), int(detail["total"]))
+            if time.monotonic() - self._told > _PROGRESS_S:
+                done, total = (sum(sizes) / 1024**2 for sizes in zip(*self._layers.values(), strict=True))
+                self.tell(f"pulled {done:.0f} of at least {total:.0f} MiB")
+
+    def tell(self, text: str) -> None:
+        self._told = time.monotonic()
+        log.info(text)
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(f"[scale] {text}\n")
 
 
 def _read_exactly(stream: Any, size: int) -> bytes:

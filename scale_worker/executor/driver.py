@@ -145,6 +145,26 @@ class ExecutorDriver(MesosExecutorDriver):
             # As in Mesos' own library: an agent that acknowledges any update of a task knows the task.
             self.tasks.pop(event["task_id"]["value"], None)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the agent has acknowledged all updates, and waits for none."""
+        with self._changed:
+            return self._subscribed and not self._kept and not self.tasks
+
+    def sendFrameworkMessage(self, data: str) -> None:
+        """Tell the scheduler something that may get lost. Never raises; waits for the agent a while."""
+        with self._changed:
+            if not self._subscribed:
+                return
+        channel = _Channel(str(self._master), CONNECT_TIMEOUT_S)
+        try:
+            content = {"data": base64.b64encode(data.encode()).decode()}
+            channel.post(self._request("MESSAGE", "message", content))
+        except OSError as error:
+            log.info("a message did not reach the agent: %s", error)
+        finally:
+            channel.close()
+
     # --- events
 
     def gen_request(self) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,11 +16,13 @@ from scale_core.domain.execution import ExecutionSpec, IngestOutcome, Outcome, P
 from scale_core.errors import Invalid
 from scale_core.settings import Settings
 from scale_worker.executor import containers, failures, ingest, manifest, processes, staging
-from scale_worker.executor.cancel import TIMEOUT, Cancellation
+from scale_worker.executor.cancel import DISK, TIMEOUT, Cancellation
+from scale_worker.executor.cgroups import Lanes
 from scale_worker.executor.containers import ContainerJob, Engine
 from scale_worker.executor.failures import Failed, Killed
 from scale_worker.executor.processes import Ended
 from scale_worker.executor.staging import Places, Staged, Workspaces
+from scale_worker.executor.watch import Watch, Watched, cap_log, disk_usage
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,8 @@ class Node:
     labels: dict[str, str] = field(default_factory=dict)
     started: Callable[[Path, int], None] = lambda directory, pid: None
     ended: Callable[[Path], None] = lambda directory: None
+    lanes: Lanes = field(default_factory=Lanes)
+    watch: Watch = field(default_factory=Watch)
 
 
 @dataclass
@@ -48,7 +53,7 @@ class _Progress:
     files: tuple[StoredFile, ...] = ()
     parse_results: tuple[dict[str, Any], ...] = ()
     ingests: tuple[IngestOutcome, ...] = ()
-    used: dict[str, float] = field(default_factory=dict)
+    used: dict[str, Any] = field(default_factory=dict)
     succeeded: bool = False
 
 
@@ -91,12 +96,19 @@ def _run_job(spec: ExecutionSpec, places: Places, node: Node, cancel: Cancellati
         cancel.check()
         ended = _run_with_timeout(spec, places, node, staged, (program, arguments), cancel)
         phase.exit_code = ended.exit_code
-        progress.used = {
-            name: value for name, value in (("cpu_s", ended.cpu_s), ("mem_peak", ended.mem_peak)) if value is not None
-        }
+        disk_used = round(disk_usage(places.output), 3)
+        facts = ("cpu_s", ended.cpu_s), ("mem_peak", ended.mem_peak), ("image_digest", ended.image_digest)
+        progress.used = {name: value for name, value in facts if value is not None} | {"disk": disk_used}
         cancel.check()
     if cancel.reason == TIMEOUT:
         raise Failed(failures.TIMEOUT, f"did not end within its timeout of {spec.timeout_s} s and was stopped")
+    if cancel.reason == DISK or 0 < spec.disk_out < disk_used:
+        allowed = f"the {spec.disk_out:g} MiB of disk that its job type asks for"
+        raise Failed(failures.OUT_OF_DISK, f"wrote {disk_used:g} MiB of output, more than {allowed}")
+    if ended.is_out_of_memory:
+        peak = "" if ended.mem_peak is None else f" (peak {ended.mem_peak:g} MiB)"
+        limit = max(spec.mem, containers.MIN_MEM) if spec.docker_image else spec.mem
+        raise Failed(failures.OUT_OF_MEMORY, f"killed because it used more than its {limit:g} MiB of memory{peak}")
     if ended.exit_code:
         progress.message = f"exited with status {ended.exit_code}" + (f": {ended.note}" if ended.note else "")
         return
@@ -124,9 +136,20 @@ def _run_with_timeout(
     cancel: Cancellation,
 ) -> Ended:
     alarm = cancel.request_after(spec.timeout_s, TIMEOUT) if spec.timeout_s > 0 else None
+    watched = Watched(
+        output=places.output,
+        logs=(places.stdout, places.stderr) if not spec.docker_image else (),
+        disk=spec.disk_out,
+        log_limit=int(node.settings.job_log_mib * 1024 * 1024) or sys.maxsize,
+        exceeded=lambda used: cancel.request(DISK),
+    )
+    node.watch.add(watched)
     try:
         return _run(spec, places, node, staged, argv, cancel)
     finally:
+        node.watch.remove(watched)
+        for path in watched.logs:
+            cap_log(path, watched.log_limit)
         if alarm is not None:
             alarm.cancel()
 
@@ -143,6 +166,9 @@ def _run(
     inputs = places.seen_input if places.input.exists() else None
     variables = environment.variables(spec.job_id, spec.job_exe_id, places.seen_output, inputs)
     if not spec.docker_image:
+        lane = node.lanes.lane()
+        if lane is not None:
+            lane.begin(spec.mem, node.settings.job_pids)
         try:
             return processes.run(
                 [*program, *arguments],
@@ -152,6 +178,8 @@ def _run(
                 places.stderr,
                 cancel,
                 lambda pid: node.started(places.directory, pid),
+                lane,
+                node.settings.job_pids,
             )
         finally:
             node.ended(places.directory)

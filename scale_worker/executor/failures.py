@@ -5,7 +5,10 @@ from __future__ import annotations
 # Rows of the error catalogue that a node assigns; everything else is mapped from exit codes by the scheduler.
 TASK_LAUNCH = "task-launch"
 DOCKER_TASK_LAUNCH = "docker-task-launch"
+IMAGE_PULL = "docker-image-pull"
 TIMEOUT = "timeout"
+OUT_OF_MEMORY = "out-of-memory"
+OUT_OF_DISK = "out-of-disk"
 MISSING_FILE = "missing-file"
 MISSING_WORKSPACE = "missing-workspace"
 FILESYSTEM_IO = "filesystem-io"

@@ -20,12 +20,14 @@ from scale_core.domain.execution import INLINE_LIMIT, ExecutionSpec, Outcome, St
 from scale_worker.executor import failures, staging
 from scale_worker.executor.cancel import KILLED, Cancellation, Watchdog
 from scale_worker.executor.execution import Node, run_execution
+from scale_worker.executor.usage import LOOK_S, NodeUsage, Reports
 
 MAX_EXECUTIONS = 2048  # at once; Mesos' resources limit them long before
 KEPT_DIRECTORIES = 10_000  # ended executions whose logs stay in the sandbox
 KEPT_S = 7 * 24 * 3600.0
 SHUTDOWN_S = 3.0  # for executions to end; less than the 5 s that an agent waits
 _MESSAGE_LIMIT = 1000
+_IDLE_LOOK_S = 0.5
 _TASK_ID_SUFFIX = 12
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ class NodeExecutor:
         self._running: dict[str, Cancellation] = {}
         self._ended: deque[tuple[float, Path]] = deque()
         self._closing = False
+        self._busy_at = time.monotonic()
 
     def registered(self, driver: Any, executor_info: Any, framework_info: Any, agent_info: Any) -> None:
         log.info("registered with agent %s", agent_info.get("hostname"))
@@ -65,6 +68,7 @@ class NodeExecutor:
         with self._lock:
             if self._closing or task_id in self._running:
                 return
+            self._busy_at = time.monotonic()
             cancel = self._running[task_id] = Cancellation(self._watchdog)
         self._pool.submit(self._execute, driver, task_id, task.get("data") or "", cancel)
 
@@ -89,6 +93,36 @@ class NodeExecutor:
         for cancel in running:
             cancel.request(KILLED)
         self._watchdog.after(SHUTDOWN_S if running else 0, self._stopped)
+
+    def leave_if_idle(self, driver: Any) -> bool:
+        """End an executor that nobody needs. A launch that is on its way then fails with its executor.
+
+        The agent reports such a task with REASON_EXECUTOR_TERMINATED, which costs the job no try.
+        """
+        idle_s = self._node.settings.executor_idle_s
+        with self._lock:
+            if self._running or not driver.is_settled:
+                self._busy_at = time.monotonic()
+            if self._closing or not idle_s or time.monotonic() - self._busy_at < idle_s:
+                return False
+            self._closing = True
+        log.info("idle for %s s: leaving", idle_s)
+        self._stopped()
+        return True
+
+    def watch_node(self, driver: Any) -> None:
+        """Report what the node uses and look for idleness, until the end. A thread's work."""
+        usage, reports = NodeUsage(self._directory.parent), Reports()
+        next_look = time.monotonic() + 1
+        while not self._closing:
+            time.sleep(_IDLE_LOOK_S)
+            if self.leave_if_idle(driver):
+                return
+            if (now := time.monotonic()) >= next_look:
+                next_look = now + LOOK_S
+                message = reports.message(usage.look(), len(self._running), now)
+                if message is not None:
+                    driver.sendFrameworkMessage(message)
 
     def _execute(self, driver: Any, task_id: str, data: str, cancel: Cancellation) -> None:
         with logs.bound(task_id):

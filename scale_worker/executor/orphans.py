@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,18 +64,19 @@ class Guard:
             log.warning("the guardian is gone: %s", error)
 
 
+def _runs(sandbox: Path) -> list[Path]:
+    if sandbox.parent.name != "runs":
+        return [sandbox]
+    return [run for run in sandbox.parent.iterdir() if not run.is_symlink()]
+
+
 def kill_stale_processes(sandbox: Path) -> int:
     """Kill process groups that earlier runs of this executor recorded; returns how many.
 
     Mesos keeps the sandboxes of all runs side by side: .../executors/<id>/runs/<container id>.
     """
-    runs = (
-        [run for run in sandbox.parent.iterdir() if not run.is_symlink()]
-        if sandbox.parent.name == "runs"
-        else [sandbox]
-    )
     killed = 0
-    for record in (path for run in runs for path in run.glob(f"executions/*/{RECORD}")):
+    for record in (path for run in _runs(sandbox) for path in run.glob(f"executions/*/{RECORD}")):
         try:
             pid, _, start = record.read_text().partition(" ")
             killed += guardian.kill_group(int(pid), start)
@@ -82,6 +84,13 @@ def kill_stale_processes(sandbox: Path) -> int:
         except (OSError, ValueError) as error:
             log.warning("%s: %s", record, error)
     return killed
+
+
+def remove_stale_files(sandbox: Path) -> None:
+    """Remove inputs and outputs that earlier runs of this executor left; their logs stay, as the agent serves them."""
+    for path in (path for run in _runs(sandbox) for path in run.glob("executions/*/*put")):
+        if path.name in ("input", "output"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def remove_stale_containers(engine: Engine, labels: dict[str, str]) -> list[str]:

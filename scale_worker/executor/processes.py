@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from scale_worker.executor.cancel import Cancellation
+from scale_worker.executor.cgroups import Lane
 from scale_worker.executor.failures import TASK_LAUNCH, Failed
 
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
@@ -24,6 +27,8 @@ class Ended:
     cpu_s: float | None = None
     mem_peak: float | None = None
     note: str = ""
+    is_out_of_memory: bool = False
+    image_digest: str | None = None
 
 
 def run(
@@ -34,13 +39,18 @@ def run(
     stderr: Path,
     cancel: Cancellation,
     started: Callable[[int], None] = lambda pid: None,
+    lane: Lane | None = None,
+    pids: int = 0,
 ) -> Ended:
     """Run a command in `directory` until it ends or `cancel` ends it; nothing of its process group stays behind.
 
-    `started` is told the process group's id. Raises Failed when the command cannot be started.
+    `started` is told the process group's id. In a `lane` it has limits already; else rlimits must do. Raises Failed
+    when the command cannot be started.
     """
     process = _spawn(argv, directory, variables, stdout, stderr)
     started(process.pid)
+    if lane is None:
+        _limit(process.pid, pids)
     group = _Group(process.pid)
     cancel.attach(group.stop)
     try:
@@ -50,13 +60,23 @@ def run(
         cancel.detach()
         status, usage = group.reap()
         process.returncode = os.waitstatus_to_exitcode(status)
+        if lane is not None:
+            lane.end()
     code = process.returncode
     return Ended(
         exit_code=code if code >= 0 else 128 - code,
-        cpu_s=round(usage.ru_utime + usage.ru_stime, 4),
-        mem_peak=round(usage.ru_maxrss / 1024, 3),
+        cpu_s=lane.cpu_s if lane else round(usage.ru_utime + usage.ru_stime, 4),
+        mem_peak=lane.mem_peak if lane else round(usage.ru_maxrss / 1024, 3),
+        is_out_of_memory=bool(code and lane and lane.was_out_of_memory),
         note=f"killed by signal {_signal_name(-code)}" if code < 0 else "",
     )
+
+
+def _limit(pid: int, pids: int) -> None:
+    with suppress(OSError, ValueError):
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+        if pids:
+            resource.prlimit(pid, resource.RLIMIT_NPROC, (pids, pids))  # counts all of the user's processes
 
 
 class _Group:

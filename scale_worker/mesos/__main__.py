@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from queue import SimpleQueue
 from types import FrameType
 from typing import Any
@@ -21,29 +20,45 @@ from scale_core import history, logs
 from scale_core.db.session import Sessions, make_engine, make_sessions, transaction
 from scale_core.errors import ScaleError
 from scale_core.services import scheduling
+from scale_core.services.scheduling import SchedulerState
 from scale_core.settings import Settings
 from scale_core.timestamps import utcnow
 from scale_worker.celery_app import make_app
 from scale_worker.mesos import messages
 from scale_worker.mesos.framework import Driver, Framework, framework_info
-from scale_worker.mesos.leadership import Leadership, Standing
+from scale_worker.mesos.leadership import HANDLER_APPLICATION, Keeper, Leadership
 from scale_worker.mesos.offer_handler import HandlerConfig, OfferHandler
 from scale_worker.mesos.watchers import Acknowledger, AgentWatcher, FinishNotifier, QueueListener, Watcher
 
 logger = logging.getLogger(__name__)
 
-CHECK_LEADERSHIP_S = 5.0
 RETRY_S = 1.0
 
 
 def lead(settings: Settings, sessions: Sessions, leadership: Leadership, stopping: threading.Event) -> None:
     """Handle offers until told to stop or until another process leads."""
-    framework_id = _stored_framework_id(sessions, stopping)
-    inbox: SimpleQueue[Any] = SimpleQueue()
     resigned = threading.Event()
+    keeper = Keeper(leadership, resigned)
+    keeper.start()
+    try:
+        state = _begin(sessions, stopping)
+        if state is not None:
+            history.note("leading", epoch=state.epoch)
+            _handle(settings, sessions, state, keeper, stopping)
+    finally:
+        resigned.set()
+        keeper.doubt()
+        keeper.join(timeout=30)
+
+
+def _handle(
+    settings: Settings, sessions: Sessions, state: SchedulerState, keeper: Keeper, stopping: threading.Event
+) -> None:
+    resigned = keeper.stopping
+    inbox: SimpleQueue[Any] = SimpleQueue()
     driver = Driver(
         Framework(inbox),
-        framework_info(settings, framework_id),
+        framework_info(settings, state.framework_id),
         settings.mesos_master,
         settings.mesos_principal,
         settings.mesos_secret,
@@ -67,13 +82,15 @@ def lead(settings: Settings, sessions: Sessions, leadership: Leadership, stoppin
         offer_hold_s=settings.offer_hold_s,
         reserve_after_s=settings.reserve_after_s,
         reconcile_s=settings.reconcile_s,
+        epoch=state.epoch,
     )
     handler = OfferHandler(sessions, driver, inbox, config, notifier.tell, utcnow, acknowledge=acknowledger.tell)
+    keeper.round_began = lambda: handler.round_began
     for watcher in watchers:
         watcher.start()
     try:
         _start_driver(driver, stopping)
-        _run(handler, leadership, stopping)
+        _run(handler, keeper, stopping)
     finally:
         resigned.set()
         driver.stop()
@@ -82,27 +99,28 @@ def lead(settings: Settings, sessions: Sessions, leadership: Leadership, stoppin
             watcher.join(timeout=5)
 
 
-def _run(handler: OfferHandler, leadership: Leadership, stopping: threading.Event) -> None:
-    check_at = time.monotonic() + CHECK_LEADERSHIP_S
+def _run(handler: OfferHandler, keeper: Keeper, stopping: threading.Event) -> None:
     while not stopping.is_set():
         try:
             handler.run_once(handler.patience())
         except Exception:
             logger.exception("a round of the offer handler failed")  # a mistake of ours must not stop the cluster
             stopping.wait(RETRY_S)
-        if time.monotonic() >= check_at or handler.leadership_in_doubt:
+        if handler.leadership_in_doubt:
             handler.leadership_in_doubt = False
-            check_at = time.monotonic() + CHECK_LEADERSHIP_S
-            if leadership.check() is Standing.LOST:
-                logger.warning("another offer handler leads now; standing by")
-                return
+            keeper.doubt()
+        if handler.is_deposed or keeper.lost.is_set():
+            logger.warning("another offer handler leads now; standing by")
+            return
 
 
-def _stored_framework_id(sessions: Sessions, stopping: threading.Event) -> str | None:
+def _begin(sessions: Sessions, stopping: threading.Event) -> SchedulerState | None:
+    """Begin our epoch, and learn what the one before left; None when told to stop."""
     while not stopping.is_set():
         try:
             with transaction(sessions) as session:
-                return scheduling.load_scheduler(session).framework_id
+                scheduling.begin_epoch(session)
+                return scheduling.load_scheduler(session)
         except SQLAlchemyError as error:
             logger.error("PostgreSQL: %s", str(error).splitlines()[0])
             stopping.wait(RETRY_S)
@@ -143,14 +161,13 @@ def main() -> int:
     engine = make_engine(
         settings.database_url,
         pool_size=2,
-        application_name="scale-scheduler",
+        application_name=HANDLER_APPLICATION,
         pool_pre_ping=False,  # a round that meets a dead connection is repeated
     )
     leadership = Leadership(settings.database_url)
     try:
         while leadership.wait(stopping):
             logger.info("leading")
-            history.note("leading")
             lead(settings, make_sessions(engine), leadership, stopping)
     finally:
         leadership.resign()

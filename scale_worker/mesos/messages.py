@@ -136,7 +136,14 @@ def executor_config(settings: Settings) -> ExecutorConfig:
         "SCALE_NODE_ALLOW_PRIVILEGED": "1" if settings.node_allow_privileged else "0",
         "SCALE_DOCKER_NETWORK": settings.docker_network,
         "SCALE_DOCKER_PULL_TIMEOUT_S": f"{settings.docker_pull_timeout_s:g}",
+        "SCALE_DOCKER_FORCE_PULL": "1" if settings.docker_force_pull else "0",
+        "SCALE_DOCKER_READ_ONLY": "1" if settings.docker_read_only else "0",
+        "SCALE_JOB_PIDS": str(settings.job_pids),
+        "SCALE_JOB_LOG_MIB": f"{settings.job_log_mib:g}",
+        "SCALE_EXECUTOR_IDLE_S": f"{settings.executor_idle_s:g}",
     }
+    if settings.docker_paths:
+        environment["SCALE_DOCKER_PATHS"] = ";".join(f"{here}={there}" for here, there in settings.docker_paths.items())
     if settings.mounts:
         environment["SCALE_MOUNTS"] = ";".join(f"{remote}={local}" for remote, local in settings.mounts.items())
     if settings.history_dir:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -24,9 +24,9 @@ from sqlalchemy.orm import Session
 from scale_core import history
 from scale_core.db.session import Sessions, transaction
 from scale_core.domain.execution import ExecutionSpec
-from scale_core.domain.job import Resources
 from scale_core.domain.scheduling import Launch, Matcher, Matching, NodeState, Offer
 from scale_core.domain.task import TaskUpdate
+from scale_core.errors import Deposed
 from scale_core.services import node, scheduling, task_status
 from scale_core.services.node import Agent
 from scale_core.services.scheduling import Heartbeat
@@ -50,6 +50,7 @@ FIRST_CLAIM = 50
 CLAIM_WINDOW = 500
 PAGES_A_ROUND = 20
 LAUNCHES_A_ROUND = 500
+EPOCH_VALID_S = 1.0  # so long after a look a launch needs no further one: nobody is deposed that fast
 REMATCH_S = 0.8  # while offers are held and work waits: a pause may have been lifted without a NOTIFY
 REFUSE_S = 1.0  # for offers that nothing waiting fits into
 IDLE_REFUSE_S = 600.0  # with an empty queue; the next queue row revives
@@ -85,6 +86,7 @@ class HandlerConfig:
     offer_hold_s: float = 5.0
     reserve_after_s: float = 60.0
     reconcile_s: float = 60.0
+    epoch: int | None = None  # of our lead (scheduling.begin_epoch); None: nothing else can lead
 
 
 class QueueHead:
@@ -153,11 +155,15 @@ class OfferHandler:
         self._last_error: str | None = None
         self._database_failures = 0
         self._next: dict[str, float] = defaultdict(float)
+        self._checked_at = 0.0  # when our epoch was last known to be the newest, by the clock
+        self.round_began = clock()
         self.leadership_in_doubt = False
+        self.is_deposed = False
 
     def run_once(self, timeout_s: float) -> None:
         """One round; waits up to timeout_s for something to come in. Raises nothing that Mesos or PostgreSQL cause."""
         events = self._drain(timeout_s)
+        self.round_began = self._clock()
         with self._figures.round():
             self._round(events)
 
@@ -174,6 +180,10 @@ class OfferHandler:
             self._database_failures = 0
         except SQLAlchemyError as error:
             self._pause_for_database(error)
+        except Deposed as error:
+            logger.warning("%s; nothing more is written or launched", error)
+            self.is_deposed = True
+            return
         self._return_offers()
 
     def patience(self) -> float:
@@ -297,10 +307,28 @@ class OfferHandler:
 
     # what is written
 
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        """A transaction in which nobody else can take the lead. Raises Deposed when somebody has."""
+        with transaction(self._sessions) as session:
+            if self._config.epoch is not None:
+                scheduling.check_epoch(session, self._config.epoch)
+            self._checked_at = self._clock()
+            yield session
+
+    def _recheck_epoch(self) -> None:
+        """A process that was stopped (SIGSTOP) between its commit and its launch must not launch. Raises Deposed.
+
+        What gets between this and the call is for the master: it refuses calls of a stream that another one follows.
+        """
+        if self._clock() - self._checked_at > EPOCH_VALID_S:
+            with self._transaction():
+                pass
+
     def _write_facts(self) -> None:
         if not self._facts:
             return
-        with transaction(self._sessions) as session:
+        with self._transaction() as session:
             ended = [job_exe_id for write in self._facts for job_exe_id in write(session)]
         self._facts.clear()
         self._announce(ended)
@@ -326,7 +354,7 @@ class OfferHandler:
 
     def _apply(self, updates: Sequence[TaskUpdate]) -> Applied:
         try:
-            with transaction(self._sessions) as session:
+            with self._transaction() as session:
                 return task_status.apply_updates(session, updates, self._now())
         except (DBAPIError, ValueError, TypeError) as error:
             if isinstance(error, OperationalError | InterfaceError) or getattr(error, "connection_invalidated", False):
@@ -342,7 +370,7 @@ class OfferHandler:
         bare = replace(
             updates[0], directory=None, outcome=None, outcome_file=None, message="its report could not be stored"
         )
-        with transaction(self._sessions) as session:
+        with self._transaction() as session:
             return task_status.apply_updates(session, [bare], self._now())
 
     def _announce(self, ended: Sequence[int]) -> None:
@@ -353,12 +381,12 @@ class OfferHandler:
 
     def _maintain(self) -> None:
         if self._is_time("nodes", NODES_EVERY_S):
-            with transaction(self._sessions) as session:
+            with self._transaction() as session:
                 self._nodes = node.states(session)
         if self._master is not None:
             self._reconcile()
             if self._is_time("kill", KILL_EVERY_S):
-                with transaction(self._sessions) as session:
+                with self._transaction() as session:
                     unwanted = task_status.tasks_to_kill(session, self._now())
                 self._kill(unwanted)
         if self._is_time("beat", BEAT_EVERY_S):
@@ -381,7 +409,7 @@ class OfferHandler:
         if not self._reconciler.is_due(now):
             return
         before = self._now() - timedelta(seconds=self._reconciler.settle_s)
-        with transaction(self._sessions) as session:
+        with self._transaction() as session:
             tasks = task_status.running_tasks(session, before)
         asked = [
             self._try("reconcile", self._driver.reconcile, batch)
@@ -400,7 +428,7 @@ class OfferHandler:
 
     def _beat(self) -> None:
         master = self._master
-        with transaction(self._sessions) as session:
+        with self._transaction() as session:
             state = scheduling.load_scheduler(session)
             if self._is_time("head", HEAD_EVERY_S):
                 self._head.lower(None)
@@ -436,7 +464,7 @@ class OfferHandler:
             return
         self._is_dirty = False
         try:
-            with transaction(self._sessions) as session:
+            with self._transaction() as session:
                 state = scheduling.load_scheduler(session)
                 self._has_work = self._head.find(session) and not state.is_paused
                 started = self._start(session) if self._has_work and self._pool else scheduling.Started(())
@@ -496,6 +524,7 @@ class OfferHandler:
         for spec in specs:
             by_agent[self._launches[spec.job_exe_id].agent_id].append(spec)
         for agent_id, mine in by_agent.items():
+            self._recheck_epoch()
             self._launch_on(agent_id, mine)
 
     def _launch_on(self, agent_id: str, specs: Sequence[ExecutionSpec]) -> None:
@@ -506,9 +535,7 @@ class OfferHandler:
         framework_id = self._master.framework_id if self._master else ""
         executor = purse.executor(self._config.executor, framework_id, running)
         tasks = [
-            messages.build_task_info(
-                spec, agent_id, executor, purse.take(Resources(spec.cpus, spec.mem, spec.disk_in + spec.disk_out))
-            )
+            messages.build_task_info(spec, agent_id, executor, purse.take(self._launches[spec.job_exe_id].entry.needs))
             for spec in specs
         ]
         if not self._try("launch", self._driver.launch, [offer.id for offer in offers], tasks):

@@ -10,6 +10,7 @@ import requests
 
 from scale_core import brokers, history
 from scale_core.db.session import transaction
+from scale_core.domain.retry import Backoff
 from scale_core.errors import BrokerError
 from scale_core.services import execution, parse, task_status
 from scale_core.services.execution import Elsewhere, Finished
@@ -49,7 +50,7 @@ def sweep_executions() -> None:
 
 def _finish(ids: list[int]) -> None:
     with transaction(sessions()) as session:
-        finished = execution.finish(session, ids, utcnow())
+        finished = execution.finish(session, ids, utcnow(), Backoff(settings().retry_base_s, settings().retry_cap_s))
     history.note("finished", job_exe_ids=finished.job_exe_ids)
     _tidy(finished)
     here = [each.job_exe_id for each in finished.absent if _fetch_outcome(each)]

@@ -73,7 +73,8 @@ def test_export(client: FlaskClient, session: Session) -> None:
         "name", "version", "title", "description", "category", "author_name", "author_url", "is_system",
         "is_long_running", "is_active", "is_operational", "icon_code", "uses_docker", "docker_privileged",
         "docker_image", "priority", "timeout", "max_scheduled", "max_tries", "cpus_required", "mem_required",
-        "disk_out_const_required", "disk_out_mult_required", "interface", "error_mapping", "trigger_rule",
+        "disk_out_const_required", "disk_out_mult_required", "gpus_required", "interface", "error_mapping",
+        "trigger_rule",
     }  # fmt: skip
     assert set(job_type["trigger_rule"]) == {"type", "name", "is_active", "configuration"}
     assert [each["name"] for each in document["recipe_types"]] == ["one-recipe"]

@@ -23,7 +23,7 @@ JOB_TYPE_BASE = words(
 )
 JOB_TYPE = JOB_TYPE_BASE | words(
     "uses_docker docker_privileged docker_image revision_num priority timeout max_scheduled max_tries cpus_required"
-    " mem_required disk_out_const_required disk_out_mult_required created archived paused last_modified"
+    " mem_required gpus_required disk_out_const_required disk_out_mult_required created archived paused last_modified"
 )
 JOB_TYPE_DETAILS = JOB_TYPE | words(
     "interface error_mapping trigger_rule errors job_counts_6h job_counts_12h job_counts_24h"
@@ -40,16 +40,19 @@ EVENT = words("id type rule occurred")
 EVENT_DETAILS = EVENT | words("description")
 JOB = words(
     "id job_type job_type_rev event error status reason priority num_exes timeout max_tries cpus_required"
-    " mem_required disk_in_required disk_out_required created queued started ended last_status_change last_modified"
+    " mem_required gpus_required disk_in_required disk_out_required created queued started ended last_status_change"
+    " last_modified"
 )
-JOB_DETAILS = JOB | words("data results recipes job_exes inputs outputs input_files products waiting")
+JOB_DETAILS = JOB | words("retry waiting data results recipes job_exes inputs outputs input_files products")
 JOB_IN_EXECUTION = words("id job_type job_type_rev event error status priority num_exes")
 EXECUTION = words(
     "id status command_arguments timeout pre_started pre_completed pre_exit_code job_started job_completed"
     " job_exit_code post_started post_completed post_exit_code created queued started ended last_modified"
     " job node error message"
 )
-SCHEDULED = words("cpus_scheduled mem_scheduled disk_in_scheduled disk_out_scheduled disk_total_scheduled")
+SCHEDULED = words(
+    "cpus_scheduled mem_scheduled disk_in_scheduled disk_out_scheduled disk_total_scheduled gpus_scheduled"
+)
 EXECUTION_DETAILS = (
     EXECUTION | SCHEDULED | words("environment results current_stdout_url current_stderr_url results_manifest")
 )
@@ -244,9 +247,9 @@ def test_node(client: FlaskClient, world: World) -> None:
     assert running["node"] == {"id": world.node.id}
     assert set(running["job"]) == JOB_IN_EXECUTION
     assert node["resources"] == {
-        "total": {"cpus": 8.0, "mem": 4096.0, "disk": 10000.0},
-        "scheduled": {"cpus": 1.0, "mem": 64.0, "disk": 74.0},
-        "used": {"cpus": 1.5, "mem": 0.0, "disk": 0.0},
+        "total": {"cpus": 8.0, "mem": 4096.0, "disk": 10000.0, "gpus": 0.0},
+        "scheduled": {"cpus": 1.0, "mem": 64.0, "disk": 74.0, "gpus": 0.0},
+        "used": {"cpus": 1.5, "mem": 0.0, "disk": 0.0, "gpus": 0.0},
     }
     (status,) = fetch(client, "/nodes/status/?started=2026-05-04T00:00:00Z")["results"]
     assert status["is_online"] is True
@@ -277,7 +280,7 @@ def test_system(client: FlaskClient, world: World) -> None:
     assert set(status["master"]) == words("is_online hostname port")
     assert set(status["scheduler"]) == words("is_online is_paused hostname")
     assert status["scheduler"]["is_online"] is False
-    assert status["resources"]["scheduled"] == {"cpus": 1.0, "mem": 64.0, "disk": 74.0}
+    assert status["resources"]["scheduled"] == {"cpus": 1.0, "mem": 64.0, "disk": 74.0, "gpus": 0.0}
     assert fetch(client, "/version/") == {"version": "3.0.0"}
     assert fetch(client, "/scheduler/") == {"is_paused": False}
 

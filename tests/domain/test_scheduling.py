@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -208,3 +209,12 @@ def test_no_node_is_ever_given_more_than_it_offered(
         total = sum(taken, Resources() if given_offer.executor_ids or not taken else overhead)
         assert total.cpus <= given_offer.resources.cpus + 0.001 * (len(taken) + 1)
         assert total.mem <= given_offer.resources.mem + 0.001 * (len(taken) + 1)
+
+
+def test_a_job_that_needs_gpus_waits_for_a_node_that_has_them() -> None:
+    wants = replace(entry(1), needs=Resources(1, 100, 10, 2))
+    offers = [offer("a", 4), replace(offer("b", 8), resources=Resources(8, 8000, 8000, 1))]
+    matching = match([wants], offers, NODES, {}, now=NOW, executor_id="ours")
+    assert matching.waiting == {1: "needs 2 GPUs, best node has 1 free"}
+    offers[0] = replace(offers[0], resources=Resources(4, 8000, 8000, 2))
+    assert placed(match([wants], offers, NODES, {}, now=NOW, executor_id="ours")) == [(1, "a")]

@@ -12,10 +12,13 @@ from scale_core.db.file import FileAncestryLink, ScaleFile
 from scale_core.db.job import Error, Job, JobExecution
 from scale_core.db.queue import Queue
 from scale_core.db.recipe import Recipe, RecipeJob
-from scale_core.domain.job import MAX_LOST, ExecutionStatus, JobStatus
+from scale_core.domain.job import MAX_LOST, ExecutionStatus, JobStatus, Resources
+from scale_core.domain.retry import Backoff
 from scale_core.errors import IllegalTransition, Invalid, NotFound
-from scale_core.services import execution, job_type, queue, recipe_type
+from scale_core.queries import job as job_queries
+from scale_core.services import execution, job_type, queue, recipe_type, scheduling
 from scale_core.settings import CHECKOUT
+from scale_core.timestamps import utcnow
 from tests import factories as make
 from tests.conftest import NOW
 
@@ -281,3 +284,22 @@ def test_every_error_that_scale_itself_reports_is_in_the_catalogue(session: Sess
     catalogue = set(session.scalars(select(Error.name)))
     assert {"task-launch", "mesos-lost", "invalid-results-manifest"} <= named
     assert named <= catalogue
+
+
+def test_a_job_that_fails_again_waits_longer_each_time_and_says_so(session: Session) -> None:
+    job = make.make_job(session, make.make_no_op_type(session, max_tries=4))
+    waits = []
+    for _ in range(3):
+        failed = make.end(session, make.run(session, job))
+        failed.outcome = {"mesos": {"state": "TASK_FAILED", "reason": "REASON_CONTAINER_LAUNCH_FAILED"}}
+        session.flush()
+        now = utcnow()  # the claim asks PostgreSQL's clock
+        execution.finish(session, [failed.id], now, Backoff(base_s=1000, cap_s=5000))
+        told = job_queries.get_job(session, job.id).retry
+        waits.append((told["next"] - now).total_seconds() if told["next"] else 0.0)
+        entries = scheduling.claim(session, 10, Resources(100, 100000, 100000))
+        assert [entry.job_id for entry in entries] == ([] if told["next"] else [job.id])
+    assert waits[0] == 0.0
+    assert 500 <= waits[1] <= 1000 <= waits[2] <= 2000
+    assert (told["attempt"], told["max_tries"]) == (4, 4)
+    assert told["decision"] == "Scale: SYSTEM error task-launch, 3 of 4 tries used"

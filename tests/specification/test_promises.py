@@ -342,7 +342,7 @@ def test_bad_bodies(client: FlaskClient, content: bytes, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["cpus_required", "mem_required", "disk_out_const_required", "disk_out_mult_required"]
+    "field", ["cpus_required", "mem_required", "disk_out_const_required", "disk_out_mult_required", "gpus_required"]
 )
 @pytest.mark.parametrize("value", [1e308, 10**9 + 1, -0.5])
 def test_resources_that_no_machine_has(client: FlaskClient, world: World, field: str, value: float) -> None:
@@ -353,6 +353,14 @@ def test_resources_that_no_machine_has(client: FlaskClient, world: World, field:
         client.patch(path, json={field: value}),
     ):
         assert (refused.status_code, refused.get_json()["problems"][0]["path"]) == (400, field)
+
+
+def test_gpus_of_a_job_type(client: FlaskClient, world: World) -> None:
+    path = f"/job-types/{world.job_type.id}/"
+    refused = client.patch(path, json={"gpus_required": 0.5})
+    assert (refused.status_code, refused.get_json()["problems"][0]["path"]) == (400, "gpus_required")
+    assert client.patch(path, json={"gpus_required": 2}).get_json()["gpus_required"] == 2.0
+    assert client.post("/job-types/", json=job_type(gpus_required=1)).get_json()["gpus_required"] == 1.0
 
 
 def test_other_content_types(client: FlaskClient) -> None:

@@ -20,6 +20,7 @@ class FakeAgent:
     def __init__(self, port: int = 0) -> None:
         self.subscriptions: queue.Queue[dict[str, Any]] = queue.Queue()
         self.updates: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.messages: queue.Queue[str] = queue.Queue()
         self.attempts: list[float] = []
         self.refuse_subscribe: int | None = None
         self.refuse_update: int | None = None
@@ -99,6 +100,9 @@ class FakeAgent:
                 while (call := _read_call(reader)) is not None:
                     if call["type"] == "SUBSCRIBE":
                         self._subscribe(connection, call)
+                    elif call["type"] == "MESSAGE":
+                        self.messages.put(base64.b64decode(call["message"]["data"]).decode())
+                        _answer(connection, 202)
                     else:
                         self._update(connection, call)
         except OSError:

@@ -12,7 +12,7 @@ import docker
 import pytest
 
 from scale_core.domain.execution import ExecutionSpec, Input, Outcome
-from scale_worker.executor import orphans
+from scale_worker.executor import cgroups, orphans
 from scale_worker.executor.cancel import KILLED
 from scale_worker.executor.containers import Engine
 from tests.docker_images import busybox_image
@@ -97,7 +97,6 @@ def test_exit_code(bench: Bench, client: docker.DockerClient) -> None:
     ("more", "words"),
     [
         ({"command": "/no/such/program"}, "cannot run '/no/such/program'"),
-        ({"docker_image": "localhost:1/no-such-image:9"}, "localhost:1/no-such-image:9"),
         ({"docker_image": "Not An Image"}, "Not An Image"),
         ({"docker_privileged": True}, "SCALE_NODE_ALLOW_PRIVILEGED"),
     ],
@@ -107,6 +106,50 @@ def test_what_cannot_be_started(bench: Bench, client: docker.DockerClient, more:
     assert (outcome.succeeded, outcome.error, outcome.job.exit_code) == (False, "docker-task-launch", None)
     assert words in outcome.message
     assert containers_of(client, bench) == []
+
+
+def test_an_image_that_cannot_be_pulled(bench: Bench, client: docker.DockerClient) -> None:
+    outcome = bench.run(spec(bench, "x", docker_image="localhost:1/no-such-image:9"))
+    assert (outcome.succeeded, outcome.error, outcome.job.exit_code) == (False, "docker-image-pull", None)
+    assert "localhost:1/no-such-image:9" in outcome.message
+    assert "[scale] pulling the image localhost:1/no-such-image:9" in outcome.stderr
+    assert containers_of(client, bench) == []
+
+
+def test_force_pull_asks_the_registry_for_what_is_there(tmp_path: Path) -> None:
+    forced = Bench(tmp_path, {"SCALE_DOCKER_FORCE_PULL": "1", "SCALE_DOCKER_PULL_TIMEOUT_S": "20"})
+    client = docker.from_env()
+    client.images.get(busybox_image()).tag("localhost:1/executor-forced", "1")
+    try:
+        assert forced.run(spec(forced, "x", docker_image="localhost:1/executor-forced:1")).error == "docker-image-pull"
+    finally:
+        client.images.remove("localhost:1/executor-forced:1")
+        client.close()
+
+
+def test_what_was_used_and_from_which_image(bench: Bench, client: docker.DockerClient) -> None:
+    outcome = bench.run(spec(bench, "'echo x > $SCALE_OUTPUT_DIR/x; x=0; while [ $x -lt 20000 ]; do x=$((x+1)); done'"))
+    assert outcome.used["image_digest"] == client.images.get(busybox_image()).id
+    assert outcome.used["disk"] > 0
+    if cgroups.can_account():
+        assert outcome.used["cpu_s"] > 0
+        assert 0 < outcome.used["mem_peak"] <= 64
+
+
+def test_only_scratch_and_output_can_be_written(bench: Bench) -> None:
+    script = "'touch /tmp/x $SCALE_OUTPUT_DIR/x && echo both; touch /etc/x /x 2>&1'"
+    outcome = bench.run(spec(bench, script))
+    assert outcome.stdout.startswith("both\n")
+    assert "Read-only file system" in outcome.stdout
+
+
+def test_a_log_that_is_too_long(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {"SCALE_JOB_LOG_MIB": "1"})
+    outcome = bench.run(spec(bench, "'cat /bin/busybox /bin/busybox /bin/busybox; echo done >&2'"))
+    assert (outcome.succeeded, outcome.stderr) == (True, "done\n")
+    log = (bench.directory / "stdout").read_bytes()
+    assert log[: 1024**2] == (Path("/bin/busybox").read_bytes() * 2)[: 1024**2]
+    assert log[1024**2 :].startswith(b"\n[scale] the log has reached its limit")
 
 
 def test_a_shell_that_says_127_did_start(bench: Bench) -> None:
@@ -135,7 +178,7 @@ def test_limits_and_isolation(bench: Bench) -> None:
 
 def test_out_of_memory(bench: Bench) -> None:
     outcome = bench.run(spec(bench, "'x=xxxxxxxxxxxxxxxx; while true; do x=$x$x; done'", mem=8.0))
-    assert (outcome.succeeded, outcome.job.exit_code) == (False, 137)
+    assert (outcome.succeeded, outcome.error, outcome.job.exit_code) == (False, "out-of-memory", 137)
     assert "more than its 8 MiB" in outcome.message
 
 

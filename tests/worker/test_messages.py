@@ -161,6 +161,15 @@ def test_reserved_resources_are_spent_first_but_not_on_the_executor() -> None:
     assert purse.take(Resources(2.25)) == [scalar("cpus", 2, **reserved), scalar("cpus", 0.25, role="*")]
 
 
+def test_gpus_are_read_from_offers_and_asked_for_in_tasks() -> None:
+    gpu_offer = with_resources(scalar("cpus", 2, role="*"), scalar("mem", 100, role="*"), scalar("gpus", 2, role="*"))
+    assert gpu_offer.resources == Resources(2, 100, 0, 2)
+    assert Purse([gpu_offer]).take(Resources(1, 0, 0, 1)) == [
+        scalar("cpus", 1, role="*"),
+        scalar("gpus", 1, role="*"),
+    ]
+
+
 def test_a_task_that_needs_nothing_still_asks_for_something() -> None:
     assert Purse([messages.parse_offer(OFFER)]).take(Resources()) == [scalar("cpus", 0.001, role="*")]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, func, select
+from sqlalchemy import event as sql_event
 from sqlalchemy.orm import Session, sessionmaker
 
 from scale_core.db.job import Job, JobExecution
@@ -67,7 +68,7 @@ class FakeDriver:
 class Bench:
     """A handler with its surroundings; `seconds` is the clock, which starts after all time-outs."""
 
-    def __init__(self, sessions: Callable[[], Session]) -> None:
+    def __init__(self, sessions: Callable[[], Session], epoch: int | None = None) -> None:
         self.sessions, self.driver, self.ended = sessions, FakeDriver(), []
         self.inbox: SimpleQueue[Any] = SimpleQueue()
         self.seconds = 1000.0
@@ -75,10 +76,10 @@ class Bench:
             self._open,
             self.driver,
             self.inbox,
-            HandlerConfig(EXECUTOR, "here", offer_hold_s=5),
+            HandlerConfig(EXECUTOR, "here", offer_hold_s=5, epoch=epoch),
             self.ended.extend,
             lambda: NOW + timedelta(seconds=self.seconds - 1000),
-            lambda: self.seconds,
+            clock=lambda: self.seconds,
         )
         self.put(messages.Subscribed("F", "master", 5050))
         self.calls = self.driver.calls
@@ -328,3 +329,44 @@ def test_one_update_that_cannot_be_stored_does_not_hold_up_the_others(bench: Ben
     assert sorted(uuid for batch in bench.driver.of("acknowledge") for uuid in batch) == ["u8", "u9"]
     facts = (fresh(session, one).outcome or {})["mesos"]
     assert (facts["state"], facts["message"]) == ("TASK_FINISHED", "its report could not be stored")
+
+
+def test_a_deposed_handler_neither_writes_nor_answers(sessions: Callable[[], Session], session: Session) -> None:
+    execution = make_queued(session)
+    bench = Bench(sessions, scheduling.begin_epoch(session))
+    session.commit()
+    bench.round()
+    calls = list(bench.calls)
+    scheduling.begin_epoch(session)
+    session.commit()
+    bench.round(bench.offer(), update("stranger"))
+    assert bench.handler.is_deposed
+    assert bench.calls == calls
+    assert fresh(session, execution).status is ExecutionStatus.QUEUED
+    assert session.scalar(select(func.count()).select_from(Node)) == 0
+
+
+def test_a_handler_that_slept_between_commit_and_launch_looks_again(
+    sessions: Callable[[], Session], session: Session
+) -> None:
+    execution = make_queued(session)
+    bench = Bench(sessions, scheduling.begin_epoch(session))
+    session.commit()
+    bench.round()
+
+    def sleep_and_lose(ended: Session) -> None:
+        if fresh(session, execution).status is ExecutionStatus.RUNNING:
+            bench.seconds += 5
+            scheduling.begin_epoch(session)
+        session.commit()
+
+    def opened() -> Session:
+        opening = sessions()
+        sql_event.listen(opening, "after_commit", sleep_and_lose)
+        return opening
+
+    bench.sessions = opened
+    bench.round(bench.offer())
+    assert fresh(session, execution).status is ExecutionStatus.RUNNING
+    assert bench.handler.is_deposed
+    assert bench.driver.of("launch") == []

@@ -3,7 +3,7 @@
 -- System jobs that need no CPU of a node (Strikes, the clock's) get no queue row: workers run them, no node does.
 WITH wanted AS (
     SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb))
-        AS r(job_id bigint, data jsonb, disk_in double precision, disk_out double precision)
+        AS r(job_id bigint, data jsonb, disk_in double precision, disk_out double precision, not_before timestamptz)
 ), moved AS (
     UPDATE job SET
         status = 'QUEUED', data = COALESCE(wanted.data, job.data),
@@ -13,8 +13,9 @@ WITH wanted AS (
         queued = :now, started = NULL, ended = NULL, error_id = NULL, num_exes = num_exes + 1,
         last_status_change = :now, last_modified = clock_timestamp()
     FROM wanted WHERE job.id = wanted.job_id AND job.status = ANY(:origins)
-    RETURNING job.id, job.job_type_id, job.timeout, job.priority, job.cpus_required, job.mem_required,
-        COALESCE(job.disk_in_required, 0) AS disk_in, COALESCE(job.disk_out_required, 0) AS disk_out
+    RETURNING job.id, job.job_type_id, job.timeout, job.priority, job.cpus_required, job.mem_required, job.gpus_required,
+        COALESCE(job.disk_in_required, 0) AS disk_in, COALESCE(job.disk_out_required, 0) AS disk_out,
+        wanted.not_before
 ), started AS (
     INSERT INTO job_exe (job_id, status, timeout, queued, created, last_modified)
     SELECT id, 'QUEUED', timeout, :now, :now, :now FROM moved ORDER BY id
@@ -22,10 +23,10 @@ WITH wanted AS (
 ), waiting AS (
 INSERT INTO queue (
     job_exe_id, job_id, job_type_id, priority, cpus_required, mem_required,
-    disk_in_required, disk_out_required, disk_total_required, queued
+    disk_in_required, disk_out_required, disk_total_required, gpus_required, queued, not_before
 )
 SELECT started.id, moved.id, moved.job_type_id, moved.priority, moved.cpus_required, moved.mem_required,
-    moved.disk_in, moved.disk_out, moved.disk_in + moved.disk_out, :now
+    moved.disk_in, moved.disk_out, moved.disk_in + moved.disk_out, moved.gpus_required, :now, moved.not_before
 FROM started
 JOIN moved ON moved.id = started.job_id
 JOIN job_type ON job_type.id = moved.job_type_id AND NOT (job_type.is_system AND job_type.cpus_required = 0)

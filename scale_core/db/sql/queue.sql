@@ -1,13 +1,17 @@
 -- claim -- the next page in the queue's order, past :after, of what could fit the largest free node. Rows that another
 -- scheduler or a cancel holds are passed over. Keyset paging: rows that fit nowhere never hold up those behind them.
-SELECT job_exe_id, job_id, job_type_id, priority, queued, node_required_id, cpus_required, mem_required, disk_total_required
+SELECT job_exe_id, job_id, job_type_id, priority, queued, node_required_id, cpus_required, mem_required, disk_total_required,
+       gpus_required
 FROM queue
 WHERE cpus_required <= :max_cpus + 0.001 AND mem_required <= :max_mem + 0.001 AND disk_total_required <= :max_disk + 0.001
+  AND gpus_required <= :max_gpus + 0.001 AND (not_before IS NULL OR not_before <= now())
   AND job_type_id <> ALL (CAST(:blocked_types AS bigint[]))
   AND (node_required_id IS NOT NULL OR NOT EXISTS (
       SELECT 1 FROM unnest(CAST(:hopeless_types AS bigint[]), CAST(:hopeless_cpus AS float8[]),
-                           CAST(:hopeless_mem AS float8[]), CAST(:hopeless_disk AS float8[])) AS h (kind, cpus, mem, disk)
-      WHERE h.kind = job_type_id AND h.cpus <= cpus_required AND h.mem <= mem_required AND h.disk <= disk_total_required))
+                           CAST(:hopeless_mem AS float8[]), CAST(:hopeless_disk AS float8[]),
+                           CAST(:hopeless_gpus AS float8[])) AS h (kind, cpus, mem, disk, gpus)
+      WHERE h.kind = job_type_id AND h.cpus <= cpus_required AND h.mem <= mem_required AND h.disk <= disk_total_required
+        AND h.gpus <= gpus_required))
   AND (priority, queued, job_exe_id) > (:after_priority, CAST(:after_queued AS timestamptz), :after_id)
 ORDER BY priority, queued, job_exe_id
 LIMIT :window
@@ -22,7 +26,8 @@ LIMIT 1
 
 -- overdue -- what waits too long because no node has room now: only the head of the queue is looked at, so that a
 -- backlog of any length costs the same
-SELECT job_exe_id, job_id, job_type_id, priority, queued, node_required_id, cpus_required, mem_required, disk_total_required
+SELECT job_exe_id, job_id, job_type_id, priority, queued, node_required_id, cpus_required, mem_required, disk_total_required,
+       gpus_required
 FROM (
     SELECT * FROM queue
     WHERE job_type_id <> ALL (CAST(:blocked_types AS bigint[]))
@@ -30,8 +35,9 @@ FROM (
     ORDER BY priority, queued, job_exe_id
     LIMIT 2000
 ) AS head
-WHERE queued <= :before
-  AND (cpus_required > :max_cpus + 0.001 OR mem_required > :max_mem + 0.001 OR disk_total_required > :max_disk + 0.001)
+WHERE queued <= :before AND (not_before IS NULL OR not_before <= now())
+  AND (cpus_required > :max_cpus + 0.001 OR mem_required > :max_mem + 0.001 OR disk_total_required > :max_disk + 0.001
+       OR gpus_required > :max_gpus + 0.001)
 ORDER BY priority, queued, job_exe_id
 LIMIT 50
 
@@ -45,7 +51,7 @@ WITH RECURSIVE kinds AS (
 SELECT sample.* FROM kinds
 CROSS JOIN LATERAL (
     SELECT job_exe_id, job_id, job_type_id, priority, queued, node_required_id,
-           cpus_required, mem_required, disk_total_required
+           cpus_required, mem_required, disk_total_required, gpus_required
     FROM queue WHERE queue.job_type_id = kinds.job_type_id LIMIT 1
 ) AS sample
 WHERE kinds.job_type_id IS NOT NULL
@@ -74,7 +80,7 @@ UPDATE job_exe e
 SET status = 'RUNNING', started = :now, last_modified = clock_timestamp(), node_id = launch.node_id,
     agent_id = launch.agent_id, task_id = launch.task_id, cpus_scheduled = q.cpus_required,
     mem_scheduled = q.mem_required, disk_in_scheduled = q.disk_in_required, disk_out_scheduled = q.disk_out_required,
-    disk_total_scheduled = q.disk_total_required
+    disk_total_scheduled = q.disk_total_required, gpus_scheduled = q.gpus_required
 FROM startable
 JOIN launch ON launch.job_exe_id = startable.id
 JOIN queue q ON q.job_exe_id = startable.id
