@@ -68,7 +68,10 @@ ERRORS: tuple[tuple[str, str, ErrorCategory, str], ...] = (
 
 @dataclass(frozen=True)
 class SystemType:
-    """A job type of Scale's own. Inputs are properties; timeout in seconds, 0: none; mem in MiB."""
+    """A job type of Scale's own. Inputs are properties; timeout in seconds, 0: none; mem in MiB.
+
+    Types without CPU are run by workers, the others by nodes.
+    """
 
     name: str
     title: str
@@ -125,8 +128,22 @@ SYSTEM_TYPES = (
         20,
         3600,
         3,
-        0.1,
-        32.0,
+        0.0,
+        0.0,
+        False,
+        "f201",
+    ),
+    SystemType(
+        "scale-job-load",
+        "Scale Job Load",
+        "Counts the jobs that wait and run",
+        "",
+        (),
+        20,
+        3600,
+        3,
+        0.0,
+        0.0,
         False,
         "f201",
     ),

@@ -9,12 +9,13 @@ from marshmallow import fields
 
 from scale_api.blueprint import Blueprint
 from scale_api.database import session
-from scale_api.fields import Answer, Flag, Time, ids, texts
+from scale_api.fields import Answer, Body, Document, Flag, Moment, Time, ids, texts
 from scale_api.query import Listing, ListQuery, json_answer, order_by
 from scale_api.schemas import JobAnswer, JobTypeBase, RecipeAnswer, RecipeTypeBase, Reference, TriggerRuleAnswer
 from scale_api.shapes import shape_of
 from scale_core.queries import trigger as queries
 from scale_core.queries.shape import Shape
+from scale_core.services import trigger_preview
 
 blp = Blueprint("trigger", __name__, description="Rules that queue jobs and recipes, and what they did")
 
@@ -62,6 +63,41 @@ class TriggerEventDetailsAnswer(TriggerEventAnswer):
     recipes = fields.List(fields.Nested(RecipeAnswer))
 
 
+class PreviewBody(Body):
+    """A rule as job and recipe types have it, the type that it is to start, and the time to look at."""
+
+    trigger_rule = Document(required=True)
+    job_type_id = fields.Integer()
+    recipe_type_id = fields.Integer()
+    started = Moment()
+    ended = Moment()
+
+
+class PreviewFile(Answer):
+    id = fields.Integer()
+    file_name = fields.String()
+    media_type = fields.String()
+    data_type = fields.List(fields.String())
+
+
+class PreviewFiring(Answer):
+    """`error` says why the rule would have matched but queued nothing."""
+
+    file = fields.Nested(PreviewFile)
+    occurred = Time()
+    error = fields.String(allow_none=True)
+
+
+class PreviewAnswer(Answer):
+    """`count` files match; `results` shows the newest 100. Each firing queues `jobs` jobs."""
+
+    count = fields.Integer()
+    job_type = fields.Nested(JobTypeBase, allow_none=True)
+    recipe_type = fields.Nested(RecipeTypeBase, allow_none=True)
+    jobs = fields.Integer()
+    results = fields.List(fields.Nested(PreviewFiring))
+
+
 @blp.route("/trigger-rules/")
 class TriggerRules(MethodView):
     @blp.listing(RuleQuery, RuleWithTarget)
@@ -76,6 +112,15 @@ class TriggerRuleDetails(MethodView):
     def get(self, rule_id: int) -> Any:
         """Trigger Rule Details"""
         return json_answer(queries.get_rule(session(), rule_id, shape_of(RuleWithTarget)))
+
+
+@blp.route("/trigger-rules/preview/")
+class TriggerRulePreview(MethodView):
+    @blp.arguments(PreviewBody)
+    @blp.response(200, PreviewAnswer)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Preview Trigger Rule: which files it would have fired on. Nothing is changed."""
+        return trigger_preview.preview(session(), body)
 
 
 @blp.route("/trigger-events/")

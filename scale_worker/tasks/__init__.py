@@ -1,5 +1,5 @@
 """Celery tasks, by subject. Importing this package registers them all."""
 
-from scale_worker.tasks import execution, housekeeping, ingest
+from scale_worker.tasks import clock, execution, housekeeping, ingest
 
-__all__ = ["execution", "housekeeping", "ingest"]
+__all__ = ["clock", "execution", "housekeeping", "ingest"]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from scale_core.db.trigger import RuleType
+from scale_core.db.trigger import RuleType, TriggerEvent
 from scale_core.services import job_type as job_types
 from scale_core.services import trigger
+from tests import factories
 from tests.api.world import World
 from tests.conftest import NOW
 
@@ -69,3 +72,96 @@ def test_events(client: FlaskClient, world: World, session: Session) -> None:
 @pytest.mark.parametrize("path", ["/trigger-rules/0/", "/trigger-events/0/"])
 def test_unknown(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 404
+
+
+def preview(client: FlaskClient, status: int = 200, **body: Any) -> Any:
+    response = client.post("/trigger-rules/preview/", json=body)
+    assert response.status_code == status, response.text
+    return response.get_json()
+
+
+def rule_for(name: str, workspace: str, type_: str = "INGEST", **condition: Any) -> dict[str, Any]:
+    data = {"input_data_name": name, "workspace_name": workspace}
+    return {"type": type_, "configuration": {"version": "1.0", "condition": condition, "data": data}}
+
+
+def test_preview_names_the_files_that_fire_and_changes_nothing(
+    client: FlaskClient, world: World, session: Session
+) -> None:
+    wanted = [
+        factories.make_source(session, world.raw, f"{number}.png", "image/png", data_type=["a", "b"], created=NOW)
+        for number in range(3)
+    ]
+    factories.make_source(session, world.raw, "tagless.png", "image/png", created=NOW)
+    factories.make_source(session, world.raw, "old.png", "image/png", data_type=["a"], created=NOW - timedelta(days=9))
+    before = session.scalar(select(func.count(TriggerEvent.id)))
+    session.commit()
+    found = preview(
+        client,
+        trigger_rule=rule_for("in", world.products.name, media_type="image/png", data_types=["a"]),
+        job_type_id=world.job_type.id,
+        started=(NOW - timedelta(days=1)).isoformat(),
+        ended=(NOW + timedelta(days=1)).isoformat(),
+    )
+    assert (found["count"], found["jobs"], found["job_type"]["id"]) == (3, 1, world.job_type.id)
+    assert [each["file"]["id"] for each in found["results"]] == [file.id for file in reversed(wanted)]
+    assert session.scalar(select(func.count(TriggerEvent.id))) == before
+    parse = rule_for("in", world.products.name, "PARSE", media_type="image/png")
+    assert preview(client, trigger_rule=parse, job_type_id=world.job_type.id)["count"] == 0
+
+
+def test_preview_agrees_with_firing(client: FlaskClient, world: World, session: Session) -> None:
+    """What the preview calls an error is recorded as one when the rule fires, and the file stays as it was."""
+    spec = {"name": "in", "type": "file", "media_types": ["image/png"]}
+    rule = rule_for("in", world.products.name, data_types=["odd"])
+    type_ = factories.make_job_type(session, interface=factories.interface([spec]), trigger_rule=rule)
+    files = [
+        factories.make_source(session, world.raw, f"odd{number}", kind, data_type=["odd"], created=NOW)
+        for number, kind in enumerate(["image/png", "text/plain"])
+    ]
+    session.commit()
+    found = preview(client, trigger_rule=rule, job_type_id=type_.id)
+    said = {each["file"]["id"]: each["error"] for each in found["results"]}
+    trigger.fire(session, RuleType.INGEST, files, NOW, NOW)
+    session.commit()
+    for file in files:
+        (event,) = get(client, f"/trigger-events/?type=INGEST&file_id={file.id}&rule_id={type_.trigger_rule_id}")[
+            "results"
+        ]
+        assert (event["error"] is None) == (said[file.id] is None)
+        jobs = get(client, f"/trigger-events/{event['id']}/")["jobs"]
+        assert len(jobs) == (0 if event["error"] else 1)
+    assert [said[file.id] is None for file in files] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"trigger_rule": {"type": "INGEST"}}, "trigger_rule.configuration"),
+        ({"trigger_rule": {}}, "trigger_rule"),
+        ({"trigger_rule": rule_for("in", "nowhere")}, "workspace_name"),
+        ({"trigger_rule": {"type": "CLOCK", "configuration": {"a": 1}}}, "trigger_rule.type"),
+        ({"job_type_id": None}, "job_type_id"),
+        ({"recipe_type_id": 1}, "job_type_id"),
+        ({"started": "yesterday"}, "started"),
+    ],
+)
+def test_preview_refuses_a_rule_that_could_not_be_saved(
+    client: FlaskClient, world: World, change: dict[str, Any], field: str
+) -> None:
+    body = {"trigger_rule": rule_for("in", world.products.name), "job_type_id": world.job_type.id, **change}
+    assert field in str(preview(client, 400, **body))
+
+
+def test_preview_for_a_recipe_type(client: FlaskClient, world: World, session: Session) -> None:
+    type_ = factories.make_no_op_type(session)
+    document = factories.definition(
+        factories.place("a", type_), factories.place("b", type_, ["a"]), inputs=[{"name": "file", "type": "file"}]
+    )
+    recipe_type = factories.make_recipe_type(session, document)
+    factories.make_source(session, world.raw, "x.bin", "application/x", created=NOW)
+    session.commit()
+    rule = rule_for("file", world.products.name, media_type="application/x")
+    found = preview(client, trigger_rule=rule, recipe_type_id=recipe_type.id)
+    assert (found["count"], found["jobs"], found["recipe_type"]["id"]) == (1, 2, recipe_type.id)
+    assert preview(client, 404, trigger_rule=rule, recipe_type_id=2**40)

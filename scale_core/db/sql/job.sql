@@ -1,6 +1,6 @@
 -- enqueue -- Put jobs on the queue: status, execution and queue row in one statement, whatever their number.
 -- A row without data keeps the job's. Jobs that may not become QUEUED (compare-and-set) are left out of the result.
--- Long-running system jobs (Strikes) get no queue row: workers run them, no node does.
+-- System jobs that need no CPU of a node (Strikes, the clock's) get no queue row: workers run them, no node does.
 WITH wanted AS (
     SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb))
         AS r(job_id bigint, data jsonb, disk_in double precision, disk_out double precision, not_before timestamptz)
@@ -29,7 +29,7 @@ SELECT started.id, moved.id, moved.job_type_id, moved.priority, moved.cpus_requi
     moved.disk_in, moved.disk_out, moved.disk_in + moved.disk_out, moved.gpus_required, :now, moved.not_before
 FROM started
 JOIN moved ON moved.id = started.job_id
-JOIN job_type ON job_type.id = moved.job_type_id AND NOT (job_type.is_system AND job_type.is_long_running)
+JOIN job_type ON job_type.id = moved.job_type_id AND NOT (job_type.is_system AND job_type.cpus_required = 0)
 )
 SELECT started.job_id, moved.priority FROM started JOIN moved ON moved.id = started.job_id;
 
