@@ -144,7 +144,7 @@ def test_a_command_that_does_not_exist(fails: Callable[..., dict[str, Any]]) -> 
 @pytest.mark.docker
 def test_an_image_that_does_not_exist(fails: Callable[..., dict[str, Any]]) -> None:
     """No registry answers here: an address that nobody has fails like one that does not know the image."""
-    job = fails("docker-task-launch", "true", docker_image="127.0.0.1:9/scale-test/no-such-image:1")
+    job = fails("docker-image-pull", "true", docker_image="127.0.0.1:9/scale-test/no-such-image:1")
     assert job["reason"].startswith("the image 127.0.0.1:9/scale-test/no-such-image:1 ")
     assert "cannot be pulled" in job["reason"]
 
