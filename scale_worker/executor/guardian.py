@@ -1,17 +1,20 @@
 """Ends what an executor leaves behind when it dies. Run as a script by its path, with nothing but the standard library.
 
 It reads lines from the executor's pipe: ``+pid start`` for a process group that was started, ``-pid`` for one that
-ended. When the pipe closes, the executor is gone: the remaining groups are killed, and containers with the label
-given as argument are removed.
+ended. When the pipe closes, the executor is gone: the remaining groups are killed, whatever else runs in its control
+groups (a command that it had not told of yet), and containers with the label given as argument are removed.
 """
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import signal
 import sys
 import time
+
+LANES = "/sys/fs/cgroup/pids/scale"
 
 
 def start_time(pid: int) -> str:
@@ -43,6 +46,21 @@ def watch(lines: object, groups: dict[int, str]) -> None:
             groups.pop(int(rest[0]), None)
 
 
+def kill_lanes(executor: int, root: str = LANES) -> None:
+    """Kill what runs in the control groups of the executor's threads (cgroups.py); there may be none."""
+    for path in glob.glob(f"{root}/{executor}-*/cgroup.procs"):
+        try:
+            with open(path) as file:
+                left = [int(pid) for pid in file.read().split()]
+        except (OSError, ValueError):
+            continue
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+
+
 def remove_containers(label: str) -> None:
     import docker  # only now: it is large, and most guardians never need it
 
@@ -64,14 +82,16 @@ def main(label: str, uses_docker: bool, history: str = "") -> None:
         signal.signal(number, signal.SIG_IGN)
     groups: dict[int, str] = {}
     watch(sys.stdin, groups)
+    executor = int(label.rsplit(":", 2)[1])
     for pid, start in groups.items():
         kill_group(pid, start)
+    kill_lanes(executor)
     if uses_docker:
         try:
             remove_containers(label)
         except Exception as error:  # an engine that is away has no containers running
             print(f"guardian: containers of {label} were not removed: {error}", file=sys.stderr)
-    note_death(history, int(label.rsplit(":", 2)[1]))
+    note_death(history, executor)
 
 
 if __name__ == "__main__":
