@@ -154,12 +154,15 @@ def _complete_responses(
     operation["responses"] = responses
 
 
+BODY_NAMES_OBJECTS = ("/queue/", "/trigger-rules/preview/")  # which may not be there
+
+
 def _statuses(
     method: str, path: str, operation: Operation, *, is_idempotent: bool, is_versioned: bool
 ) -> Iterator[str]:
     pages = any(parameter.get("name") == "page" for parameter in operation["parameters"])
     yield "400"
-    if "{" in path or pages or path.startswith("/queue/"):
+    if "{" in path or pages or path.startswith(BODY_NAMES_OBJECTS):
         yield "404"
     if method != "get":
         yield "409"

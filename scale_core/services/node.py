@@ -109,11 +109,13 @@ def edit(session: Session, node_id: int, changes: Mapping[str, Any], now: dateti
         raise NotFound(f"there is no node {node_id}")
     if changes.get("hostname", node.hostname) != node.hostname:
         _check_name_is_free(session, changes["hostname"])
+    was_paused = node.is_paused
     for name, value in changes.items():
         setattr(node, name, value)
     if "is_paused" in changes:
         node.is_paused_errors = False
-        node.health = {"recovered": now.isoformat()}  # failures before count no more
+        # when a person lifts a pause, failures before that count no more
+        node.health = {"recovered": now.isoformat()} if was_paused and not node.is_paused else {}
     if not node.is_paused:
         node.pause_reason = None
     if "is_active" in changes:
