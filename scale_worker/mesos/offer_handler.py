@@ -45,6 +45,7 @@ EVENTS_A_ROUND = 5000
 IDLE_WAIT_S = 0.25
 BUSY_WAIT_S = 0.02
 UPDATES_A_BATCH = 500
+MAX_POSTPONED = 3  # rounds in a row that only write updates, while more than a batch of them waits
 # Entries in a page of the queue: the first of a round is short and each further one twice as long, because a queue of
 # any length mostly waits for a few free places, and each entry that is claimed costs a row lock.
 FIRST_CLAIM = 50
@@ -156,6 +157,7 @@ class OfferHandler:
         self._is_dirty = True
         self._is_suppressed = False
         self._wants_revive = False
+        self._postponed = 0  # rounds in which nothing was launched because updates waited
         self._launches: dict[int, Launch] = {}
         self._last_error: str | None = None
         self._database_failures = 0
@@ -477,7 +479,7 @@ class OfferHandler:
     # what starts
 
     def _schedule(self) -> None:
-        if not self._is_dirty or self._master is None:
+        if not self._is_dirty or self._master is None or self._is_behind():
             return
         self._is_dirty = False
         try:
@@ -493,6 +495,14 @@ class OfferHandler:
         self._figures.add("launches", len(started.specs))
         self._launch(started.specs)
         self._wants_revive = self._wants_revive or (self._has_work and self._is_suppressed)
+
+    def _is_behind(self) -> bool:
+        """Every launch brings two updates at least: who launches while they pile up falls behind ever further."""
+        if len(self._updates) < UPDATES_A_BATCH or self._postponed >= MAX_POSTPONED:
+            self._postponed = 0
+            return False
+        self._postponed += 1
+        return True
 
     def _start(self, session: Session) -> scheduling.Started:
         kept = {entry.job_exe_id: entry for entry in scheduling.reserving(session, self._reservations.values())}

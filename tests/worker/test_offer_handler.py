@@ -20,7 +20,7 @@ from scale_core.domain.job import ExecutionStatus, JobStatus, Resources
 from scale_core.domain.scheduling import Offer
 from scale_core.domain.task import TaskState, TaskUpdate
 from scale_core.services import node, scheduling
-from scale_worker.mesos import messages
+from scale_worker.mesos import messages, offer_handler
 from scale_worker.mesos.messages import ExecutorConfig, UpdateReceived
 from scale_worker.mesos.offer_handler import HandlerConfig, OfferHandler
 from tests.services.rows import NOW, make_job_type, make_queued
@@ -392,3 +392,15 @@ def test_a_pause_of_a_node_that_is_announced_holds_from_the_next_round_on(bench:
     session.commit()
     bench.round(messages.QueueChanged(), bench.offer("O2"))
     assert bench.driver.of("launch") == []
+
+
+def test_news_that_piles_up_comes_before_launches_but_never_for_long(bench: Bench, session: Session) -> None:
+    make_queued(session)
+    session.commit()
+    flood = [update(f"unknown-{n}", uuid=f"u{n}") for n in range(offer_handler.UPDATES_A_BATCH * 9)]
+    bench.round(bench.offer(), *flood)
+    assert bench.driver.of("launch") == []
+    for number in range(offer_handler.MAX_POSTPONED):
+        assert bench.driver.of("launch") == [], number
+        bench.round()
+    assert len(bench.driver.of("launch")) == 1
