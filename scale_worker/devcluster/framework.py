@@ -42,7 +42,7 @@ class ExecutorCharge:
 
 
 class Executors(MutableMapping[tuple[str, str], ExecutorCharge]):
-    """The living executors of a framework by agent id and executor id; those of one agent are found without a search."""
+    """The living executors of a framework by agent id and executor id; those of one agent are found at once."""
 
     def __init__(self) -> None:
         self._by_agent: dict[str, dict[str, ExecutorCharge]] = {}

@@ -25,14 +25,15 @@ from scale_core import history
 from scale_core.db.session import Sessions, transaction
 from scale_core.domain.execution import ExecutionSpec
 from scale_core.domain.node_health import HealthPolicy
-from scale_core.domain.scheduling import Launch, Matcher, Matching, NodeState, Offer
+from scale_core.domain.places import Offer, Places
+from scale_core.domain.scheduling import Launch, Matcher, Matching
 from scale_core.domain.task import TaskUpdate
 from scale_core.errors import Deposed
-from scale_core.services import node, node_health, overdue, scheduling, task_status
-from scale_core.services.node import Agent
+from scale_core.services import node_health, overdue, scheduling, task_status
 from scale_core.services.scheduling import Heartbeat
 from scale_core.services.task_status import Applied
 from scale_worker.mesos import messages, reconciler
+from scale_worker.mesos.agents import Agents
 from scale_worker.mesos.figures import Figures
 from scale_worker.mesos.messages import Event, ExecutorConfig, Message
 from scale_worker.mesos.offer_pool import OfferPool
@@ -57,7 +58,6 @@ REMATCH_S = 0.8  # while offers are held and work waits: a pause may have been l
 REFUSE_S = 1.0  # for offers that nothing waiting fits into
 IDLE_REFUSE_S = 600.0  # with an empty queue; the next queue row revives
 REVIVE_EVERY_S = 0.1  # freed resources are offered at once instead of at the master's next tick
-LAST_OFFER_EVERY_S = 10.0
 NODES_EVERY_S = 1.0
 BEAT_EVERY_S = 2.0
 HEALTH_EVERY_S = 2.0
@@ -140,23 +140,24 @@ class OfferHandler:
         self._sessions, self._driver, self._inbox, self._config = sessions, driver, inbox, config
         self._on_ended, self._now, self._clock = on_ended, now, clock
         self._acknowledge = acknowledge or (lambda updates: self._try("acknowledge", driver.acknowledge, updates))
-        self._pool = OfferPool()
+        self._pool, self._agents = OfferPool(), Agents()
+        self._places = Places(config.executor.id, config.executor.resources)
         self._figures = Figures(clock)
         self._head = QueueHead()
         self._reconciler = Reconciler(config.reconcile_s)
         self._master: messages.Subscribed | None = None
         self._updates: dict[object, messages.UpdateReceived] = {}
         self._facts: list[Callable[[Session], list[int]]] = []  # to be written before anything else, in order
-        self._nodes: list[NodeState] = []
         self._waiting: dict[int, str] = {}
         self._reservations: Mapping[int, int] = {}
-        self._last_offer: dict[str, float] = {}
         self._usages: dict[str, Mapping[str, Any]] = {}  # by agent; the newest of each, until written
         self._killed: dict[str, float] = {}
         self._has_work = False
         self._is_dirty = True
         self._is_suppressed = False
-        self._wants_revive = False
+        self._has_freed = False  # something ended, so that there is more to be offered
+        self._is_short = False  # something waits that more offers could start
+        self._is_refusing = False  # offers were refused for long
         self._postponed = 0  # rounds in which nothing was launched because updates waited
         self._launches: dict[int, Launch] = {}
         self._last_error: str | None = None
@@ -235,7 +236,7 @@ class OfferHandler:
                 case messages.AgentLost(agent_id=agent_id):
                     self._lose_agent(agent_id)
                 case messages.AgentsListed(agents=agents):
-                    self._list_agents(agents)
+                    self._agents.listed(agents, self._clock())
                 case messages.Subscribed():
                     self._subscribe(event)
                 case messages.Disconnected():
@@ -250,7 +251,7 @@ class OfferHandler:
         logger.info("framework %s is subscribed at %s:%s", event.framework_id, event.master_hostname, event.master_port)
         self._master, self._last_error = event, None
         self._pool.clear()
-        self._is_suppressed, self._is_dirty = False, True
+        self._is_suppressed, self._is_refusing, self._is_dirty = False, False, True
         self._reconciler.subscribed(self._clock())
         self._facts.append(lambda session: self._save_framework(session, event.framework_id))
 
@@ -276,45 +277,13 @@ class OfferHandler:
         now, offers = self._clock(), tuple(offers)
         self._pool.add(offers, now)
         self._figures.add("offers", len(offers))
+        self._agents.offered(offers, now)
         self._is_dirty = True
-        seen, known = {}, {state.agent_id for state in self._nodes}
-        for offer in offers:
-            if (
-                offer.agent_id not in known
-                or now - self._last_offer.get(offer.agent_id, -LAST_OFFER_EVERY_S) >= LAST_OFFER_EVERY_S
-            ):
-                self._last_offer[offer.agent_id] = now
-                seen[offer.agent_id] = Agent(
-                    offer.agent_id, offer.hostname, offer.port, offer.attributes, has_offered=True
-                )
-        if seen:
-            self._facts.append(lambda session: self._register(session, list(seen.values())))
-
-    def _register(self, session: Session, agents: Sequence[Agent]) -> list[int]:
-        node.register(session, agents, self._now())
-        self._next["nodes"] = 0.0
-        return []
 
     def _lose_agent(self, agent_id: str) -> None:
         logger.warning("agent %s is lost", agent_id)
         self._pool.remove_agent(agent_id)
-        self._last_offer.pop(agent_id, None)
-
-        def set_offline(session: Session) -> list[int]:
-            node.set_offline(session, [agent_id])
-            self._next["nodes"] = 0.0
-            return []
-
-        self._facts.append(set_offline)
-
-    def _list_agents(self, agents: Sequence[Agent]) -> None:
-        def set_totals(session: Session) -> list[int]:
-            known = {state.agent_id for state in node.states(session)}
-            node.register(session, [agent for agent in agents if agent.agent_id not in known], self._now())
-            node.set_totals(session, agents, self._now())
-            return []
-
-        self._facts.append(set_totals)
+        self._agents.lost(agent_id)
 
     # what is written
 
@@ -337,11 +306,14 @@ class OfferHandler:
                 pass
 
     def _write_facts(self) -> None:
-        if not self._facts:
+        if not self._facts and not self._agents.has_news:
             return
         with self._transaction() as session:
             ended = [job_exe_id for write in self._facts for job_exe_id in write(session)]
+            if self._agents.has_news and self._agents.write(session, self._now()):
+                self._next["nodes"] = 0.0
         self._facts.clear()
+        self._agents.written()
         self._announce(ended)
 
     def _apply_updates(self) -> None:
@@ -360,8 +332,7 @@ class OfferHandler:
         self._acknowledge(updates)
         self._announce(applied.ended)
         self._kill(applied.kill)
-        if self._has_work and any(update.is_terminal for update in updates):
-            self._wants_revive = True  # what those tasks held is free now
+        self._has_freed = self._has_freed or any(update.is_terminal for update in updates)
 
     def _apply(self, updates: Sequence[TaskUpdate]) -> Applied:
         try:
@@ -393,7 +364,9 @@ class OfferHandler:
     def _maintain(self) -> None:
         if self._is_time("nodes", NODES_EVERY_S):
             with self._transaction() as session:
-                self._nodes = node.states(session, self._now())
+                if self._agents.read(session, self._now()):
+                    self._places.set_cluster(self._agents.cluster)
+                    self._is_dirty = self._is_dirty or bool(self._pool)
         if self._master is not None:
             self._reconcile()
             if self._is_time("kill", KILL_EVERY_S):
@@ -494,7 +467,7 @@ class OfferHandler:
         self._announce(started.broken)
         self._figures.add("launches", len(started.specs))
         self._launch(started.specs)
-        self._wants_revive = self._wants_revive or (self._has_work and self._is_suppressed)
+        self._is_short = self._has_work and (self._is_short or not self._pool)
 
     def _is_behind(self) -> bool:
         """Every launch brings two updates at least: who launches while they pile up falls behind ever further."""
@@ -511,10 +484,11 @@ class OfferHandler:
         matcher.add(kept.values())
         self._match(session, matcher, kept.keys())
         matching = matcher.result()
+        self._is_short = matcher.is_short
         self._waiting, self._reservations = dict(matching.waiting), matching.reservations
         self._launches = self._by_execution(matching)
         launches: Sequence[Launch] = matching.launches
-        if probed := {state.node_id for state in self._nodes if state.is_probed}:
+        if probed := self._agents.cluster.probed:
             launches = node_health.limit_probes(session, launches, probed)
             self._next["nodes"], self._is_dirty = 0.0, len(launches) < len(matching.launches) or self._is_dirty
         return scheduling.start(session, launches, self._now())
@@ -523,13 +497,11 @@ class OfferHandler:
         return {launch.entry.job_exe_id: launch for launch in matching.launches}
 
     def _matcher(self, session: Session) -> Matcher:
+        self._pool.show(self._places)
         return Matcher(
-            self._pool.offers,
-            self._nodes,
+            self._places,
             scheduling.limits(session),
             now=self._now(),
-            executor_id=self._config.executor.id,
-            overhead=self._config.executor.resources,
             reserve_after=timedelta(seconds=self._config.reserve_after_s),
             reservations=self._reservations,
         )
@@ -585,13 +557,21 @@ class OfferHandler:
             return
         if self._has_work:
             self._decline(self._pool.take_expired(self._clock() - self._config.offer_hold_s), REFUSE_S)
-            if self._wants_revive and self._is_time("revive", REVIVE_EVERY_S):
-                self._wants_revive = not self._try("revive", self._driver.reviveOffers)
-                self._is_suppressed = self._is_suppressed and self._wants_revive
+            is_due = self._wants_revive and self._is_time("revive", REVIVE_EVERY_S)
+            if is_due and self._try("revive", self._driver.reviveOffers):
+                self._has_freed = self._is_refusing = self._is_suppressed = False
         elif not self._is_dirty:
-            self._decline(self._pool.clear(), IDLE_REFUSE_S)
-            if not self._is_suppressed:
+            # held a little longer, because what comes next can start on them at once
+            expired = self._pool.take_expired(self._clock() - self._config.offer_hold_s)
+            self._decline(expired, IDLE_REFUSE_S)
+            self._is_refusing = self._is_refusing or bool(expired)
+            if not self._pool and not self._is_suppressed:
                 self._is_suppressed = self._try("suppress", self._driver.suppressOffers)
+
+    @property
+    def _wants_revive(self) -> bool:
+        """Whether Mesos should offer what is free now, and what we refused for long."""
+        return self._has_work and self._is_short and (self._has_freed or self._is_refusing or self._is_suppressed)
 
     def _decline(self, offers: Sequence[Offer], refuse_s: float) -> None:
         if offers:
