@@ -37,6 +37,7 @@ from scale_worker.mesos.agents import Agents
 from scale_worker.mesos.figures import Figures
 from scale_worker.mesos.messages import Event, ExecutorConfig, Message
 from scale_worker.mesos.offer_pool import OfferPool
+from scale_worker.mesos.pace import Pace
 from scale_worker.mesos.reconciler import Reconciler
 from scale_worker.mesos.wire import Refused
 
@@ -45,14 +46,15 @@ logger = logging.getLogger(__name__)
 EVENTS_A_ROUND = 5000
 IDLE_WAIT_S = 0.25
 BUSY_WAIT_S = 0.02
-UPDATES_A_BATCH = 500
+PART_S = 0.08  # a round writes updates and makes launches for about so long each, however slow the machine
+UPDATES_A_BATCH = (100, 500)
 MAX_POSTPONED = 3  # rounds in a row that only write updates, while more than a batch of them waits
 # Entries in a page of the queue: the first of a round is short and each further one twice as long, because a queue of
 # any length mostly waits for a few free places, and each entry that is claimed costs a row lock.
 FIRST_CLAIM = 50
 CLAIM_WINDOW = 500
 PAGES_A_ROUND = 20
-LAUNCHES_A_ROUND = 500
+LAUNCHES_A_ROUND = (100, 500)
 EPOCH_VALID_S = 1.0  # so long after a look a launch needs no further one: nobody is deposed that fast
 REMATCH_S = 0.8  # while offers are held and work waits: a pause may have been lifted without a NOTIFY
 REFUSE_S = 1.0  # for offers that nothing waiting fits into
@@ -143,6 +145,7 @@ class OfferHandler:
         self._pool, self._agents = OfferPool(), Agents()
         self._places = Places(config.executor.id, config.executor.resources)
         self._figures = Figures(clock)
+        self._update_pace, self._launch_pace = Pace(PART_S, *UPDATES_A_BATCH), Pace(PART_S, *LAUNCHES_A_ROUND)
         self._head = QueueHead()
         self._reconciler = Reconciler(config.reconcile_s)
         self._master: messages.Subscribed | None = None
@@ -318,9 +321,10 @@ class OfferHandler:
 
     def _apply_updates(self) -> None:
         """One batch; between two there is a look at the offers, so that a flood of news holds nobody up."""
-        keys = list(islice(self._updates, UPDATES_A_BATCH))
+        keys = list(islice(self._updates, self._update_pace.size))
         if not keys:
             return
+        self._update_pace.begin()
         updates = [self._updates[key].decode() for key in keys]
         applied = self._apply(updates)
         history.note_each("written", updates, "task_id", "state")
@@ -328,6 +332,7 @@ class OfferHandler:
             history.note("finished", job_exe_ids=applied.completed)
         for key in keys:
             del self._updates[key]
+        self._update_pace.done(len(updates))
         self._figures.add("updates", len(updates))
         self._acknowledge(updates)
         self._announce(applied.ended)
@@ -455,6 +460,7 @@ class OfferHandler:
         if not self._is_dirty or self._master is None or self._is_behind():
             return
         self._is_dirty = False
+        self._launch_pace.begin()
         try:
             with self._transaction() as session:
                 state = scheduling.load_scheduler(session)
@@ -467,11 +473,12 @@ class OfferHandler:
         self._announce(started.broken)
         self._figures.add("launches", len(started.specs))
         self._launch(started.specs)
+        self._launch_pace.done(len(started.specs))
         self._is_short = self._has_work and (self._is_short or not self._pool)
 
     def _is_behind(self) -> bool:
         """Every launch brings two updates at least: who launches while they pile up falls behind ever further."""
-        if len(self._updates) < UPDATES_A_BATCH or self._postponed >= MAX_POSTPONED:
+        if len(self._updates) < self._update_pace.size or self._postponed >= MAX_POSTPONED:
             self._postponed = 0
             return False
         self._postponed += 1
@@ -513,7 +520,7 @@ class OfferHandler:
             session, matcher.largest_free, matcher.blocked_types, self._now(), reserve_after, self._head.place
         )
         for number in range(PAGES_A_ROUND):
-            window = min(FIRST_CLAIM * 2**number, CLAIM_WINDOW)
+            window = min(FIRST_CLAIM * 2**number, CLAIM_WINDOW, self._launch_pace.size - launched)
             free, blocked = matcher.largest_free, matcher.blocked_types
             page = scheduling.claim(session, window, free, blocked, after, matcher.hopeless)
             launched += len(matcher.add(entry for entry in [*page, *extra] if entry.job_exe_id not in seen))
@@ -521,7 +528,7 @@ class OfferHandler:
             if len(page) < window:
                 return
             after = page[-1].key
-            if launched >= LAUNCHES_A_ROUND:
+            if launched >= self._launch_pace.size:
                 break
         self._is_dirty = True  # there is more than one round can look at
 

@@ -407,7 +407,7 @@ def test_a_pause_of_a_node_that_is_announced_holds_from_the_next_round_on(bench:
 def test_news_that_piles_up_comes_before_launches_but_never_for_long(bench: Bench, session: Session) -> None:
     make_queued(session)
     session.commit()
-    flood = [update(f"unknown-{n}", uuid=f"u{n}") for n in range(offer_handler.UPDATES_A_BATCH * 9)]
+    flood = [update(f"unknown-{n}", uuid=f"u{n}") for n in range(offer_handler.UPDATES_A_BATCH[-1] * 9)]
     bench.round(bench.offer(), *flood)
     assert bench.driver.of("launch") == []
     for number in range(offer_handler.MAX_POSTPONED):
