@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from geoalchemy2.shape import from_shape
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
@@ -18,6 +19,8 @@ from scale_core.db.sql import load
 from scale_core.documents.geometry import footprint
 from scale_core.domain.execution import IngestOutcome, StoredFile
 from scale_core.errors import Invalid, Problem
+
+SRID = 4326
 
 
 def register_source(session: Session, ingest: Ingest, outcome: IngestOutcome, now: datetime) -> ScaleFile:
@@ -129,8 +132,8 @@ def _product_row(
         "uuid": hashlib.md5(identity.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest(),
         "data_started": started,
         "data_ended": ended,
-        "geometry": shape and shape.geometry,
-        "center_point": shape and shape.center,
+        "geometry": shape and placed(shape.geometry),
+        "center_point": shape and placed(shape.center),
         "meta_data": shape.properties if shape else {},
         "job_exe_id": job_exe_id,
         "job_id": job.id,
@@ -139,6 +142,11 @@ def _product_row(
         "is_operational": is_operational,
         "created": now,
     }
+
+
+def placed(shape: Any) -> Any:
+    """A geometry of `documents.geometry` as the value of a column."""
+    return from_shape(shape, srid=SRID)
 
 
 def times(geo: Mapping[str, Any], where: str) -> tuple[datetime | None, datetime | None]:

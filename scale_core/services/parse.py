@@ -106,7 +106,7 @@ def _apply_one(sources: Mapping[str, ScaleFile], result: Mapping[str, Any], now:
     source.data_type = sorted({*source.data_type, *(result.get("data_types") or ())})
     shape = footprint(geo["geo_json"], f"{where}.geo_json") if geo.get("geo_json") else None
     if shape is not None:
-        source.geometry, source.center_point = shape.geometry, shape.center
+        source.geometry, source.center_point = file.placed(shape.geometry), file.placed(shape.center)
         source.meta_data = {**(source.meta_data or {}), **shape.properties}
     directory = result.get("new_workspace_path")
     if directory and source.workspace.is_move_enabled:
