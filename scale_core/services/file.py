@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from geoalchemy2.shape import from_shape
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from scale_core import timestamps
-from scale_core.db.file import CountryData, FileAncestryLink, FileType, ScaleFile, file_countries
+from scale_core.db.file import FileAncestryLink, FileType, ScaleFile
 from scale_core.db.ingest import Ingest
 from scale_core.db.job import Job
 from scale_core.db.sql import load
 from scale_core.documents.geometry import footprint
 from scale_core.domain.execution import IngestOutcome, StoredFile
 from scale_core.errors import Invalid, Problem
+from scale_core.services import country
 
 SRID = 4326
 
@@ -91,7 +92,7 @@ def register_products(
     rows = [_product_row(job_exe_id, job, file, parents, is_operational, now) for file in files]
     ids = list(session.scalars(insert(ScaleFile).returning(ScaleFile.id, sort_by_parameter_order=True), rows))
     _link(session, job_exe_id, job, [parent.id for parent in parents], ids, recipe_id)
-    assign_countries(session, ids)
+    country.assign(session, ids)
     outputs: dict[str, list[int]] = {}
     for file, id_ in zip(files, ids, strict=True):
         outputs.setdefault(file.output, []).append(id_)
@@ -203,25 +204,3 @@ def _link(
         for product in products
     ]
     session.execute(insert(FileAncestryLink), [row | common for row in rows])
-
-
-_COUNTRIES = text(
-    """
-    INSERT INTO scale_file_country (scale_file_id, country_data_id)
-    SELECT DISTINCT ON (file.id, country.name) file.id, country.id
-    FROM scale_file file
-    JOIN country_data country ON NOT country.is_deleted AND ST_Intersects(country.border, file.geometry)
-        AND country.effective <= COALESCE(file.data_started, file.data_ended, file.created)
-    WHERE file.id = ANY(:ids) AND file.geometry IS NOT NULL
-    ORDER BY file.id, country.name, country.effective DESC
-    """
-)
-
-
-def assign_countries(session: Session, file_ids: Iterable[int]) -> None:
-    """The countries whose borders a footprint touches, as they were when its data were taken."""
-    ids = list(file_ids)
-    if not ids or not session.scalar(select(CountryData.id).limit(1)):
-        return
-    session.execute(delete(file_countries).where(file_countries.c.scale_file_id.in_(ids)))
-    session.execute(_COUNTRIES, {"ids": ids})
