@@ -48,6 +48,7 @@ def downgrade() -> None:
 
 
 INDEXES = (
+    ('ix_scale_file_in_force', 'scale_file', ['uuid'], 'has_been_published AND NOT is_superseded AND NOT is_deleted'),
     ('ix_scale_file_removal_due', 'scale_file', ['removal_due'], 'removal_due IS NOT NULL'),
     ('ix_file_ancestry_link_direct_ancestor', 'file_ancestry_link', ['ancestor_id', 'descendant_id'], 'ancestor_job_id IS NULL'),
     ('ix_file_ancestry_link_direct_descendant', 'file_ancestry_link', ['descendant_id', 'ancestor_id'], 'ancestor_job_id IS NULL'),

@@ -108,6 +108,12 @@ class ScaleFile(Stamped, Base):
             "id",
             postgresql_where=text("has_been_published"),
         ),
+        # a job type without inputs makes the same product again and again
+        Index(
+            "ix_scale_file_in_force",
+            "uuid",
+            postgresql_where=text("has_been_published AND NOT is_superseded AND NOT is_deleted"),
+        ),
         Index("ix_scale_file_moving", "id", postgresql_where=text("moving_to IS NOT NULL")),
         Index("ix_scale_file_removal_due", "removal_due", postgresql_where=text("removal_due IS NOT NULL")),
         CheckConstraint("(file_type = 'PRODUCT') = (job_exe_id IS NOT NULL)", name="product_has_execution"),
