@@ -339,7 +339,7 @@ class Master:
         """The agent is given up: its tasks are lost to their frameworks, until it should come back."""
         self.rescind(agent_id)
         for framework in self.frameworks.values():
-            framework.executors = {key: charge for key, charge in framework.executors.items() if key[0] != agent_id}
+            framework.executors.forget_agent(agent_id)
             for task in [task for task in framework.tasks.values() if task.agent_id == agent_id]:
                 del framework.tasks[task.id]
                 if task.state not in TERMINAL:

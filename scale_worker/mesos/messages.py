@@ -17,7 +17,7 @@ import orjson
 from scale_core import VERSION
 from scale_core.domain.execution import ExecutionSpec
 from scale_core.domain.job import Resources
-from scale_core.domain.scheduling import Offer
+from scale_core.domain.places import Offer
 from scale_core.domain.task import TaskState, TaskUpdate
 from scale_core.services.node import Agent
 from scale_core.settings import Settings

@@ -12,7 +12,7 @@ import pytest
 
 from scale_core.domain.execution import ExecutionSpec, Outcome, StatusData
 from scale_core.domain.job import Resources
-from scale_core.domain.scheduling import Offer
+from scale_core.domain.places import Offer
 from scale_core.domain.task import TaskState
 from scale_worker.mesos import messages
 from scale_worker.mesos.messages import ExecutorConfig, Purse
