@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,12 +32,17 @@ def listing(directory: Path) -> list[Listed]:
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
-                listed = _look(entry)
+                listed = _listed(entry.name, entry)
                 if listed is not None:
                     found.append(listed)
     except OSError as error:
         raise BrokerError(f"the directory {directory} cannot be listed: {error.strerror}") from error
     return found
+
+
+def look_at(directory: Path, names: Iterable[str]) -> list[Listed]:
+    """Those of the names that are regular files at the top of the directory now."""
+    return [listed for listed in (_listed(name, directory / name) for name in names) if listed is not None]
 
 
 def is_gone(directory: Path, name: str, suffix: str) -> bool:
@@ -84,15 +89,15 @@ def remove_originals(directory: Path, ingest_id: int) -> None:
         logger.error("%s stays: %s", place, error)
 
 
-def _look(entry: os.DirEntry[str]) -> Listed | None:
+def _listed(name: str, entry: os.DirEntry[str] | Path) -> Listed | None:
     try:
         facts = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
-    if not stat.S_ISREG(facts.st_mode) or not _is_text(entry.name):
+    if not stat.S_ISREG(facts.st_mode) or not _is_text(name):
         return None
     return Listed(
-        entry.name,
+        name,
         facts.st_size,
         datetime.fromtimestamp(facts.st_atime, UTC),
         datetime.fromtimestamp(facts.st_mtime, UTC),

@@ -53,6 +53,12 @@ class ScanResult:
     queued: int = 0
 
 
+def clock(session: Session) -> datetime:
+    """The database's time, by which ingests are stamped."""
+    now: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return now
+
+
 def names_in_transfer(session: Session, strike_id: int) -> frozenset[str]:
     rows = session.scalars(
         select(Ingest.file_name).where(
@@ -70,11 +76,15 @@ def record_listing(
     listing: Sequence[Listed],
     vanished: frozenset[str],
     now: datetime,
+    began: datetime | None = None,
 ) -> ScanResult:
-    """Compare a listing with the ingests: new names, growing files, finished transfers, vanished files.
+    """Compare a listing, or a part of one, with the ingests: new names, growing files, finished transfers.
 
-    Finished transfers that match a rule get a scale-ingest job each. Doing it twice changes nothing. The caller holds
-    the Strike's advisory lock.
+    `vanished` are names that are gone. Finished transfers that match a rule are queued to be ingested. Doing it twice
+    changes nothing. The caller holds the Strike's advisory lock.
+
+    `began` is the `clock` before the listing. An ingest that has changed since then is left to the next listing: its
+    file may have been ingested meanwhile, and be taken for a new one of its name.
     """
     config = strike_configuration.parse(configuration)
     names = [config.final_name(listed.name) for listed in listing]
@@ -85,6 +95,8 @@ def record_listing(
     for listed in sorted(listing, key=lambda each: each.modified):
         name = config.final_name(listed.name)
         known = latest.get(name)
+        if known is not None and began is not None and known.last_modified >= began:
+            continue
         in_transfer = config.is_transferring(listed.name)
         if known is None or _is_new_arrival(known, listed, in_transfer):
             fresh.append(_ingest_row(strike_id, config, name, listed, now))
