@@ -94,21 +94,13 @@ def _listed(name: str, entry: os.DirEntry[str] | Path) -> Listed | None:
         facts = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
-    if not stat.S_ISREG(facts.st_mode) or not _is_text(name):
+    if not stat.S_ISREG(facts.st_mode):
         return None
+    shown = os.fsencode(name).decode("utf-8", "backslashreplace")
     return Listed(
-        name,
+        shown,
         facts.st_size,
         datetime.fromtimestamp(facts.st_atime, UTC),
         datetime.fromtimestamp(facts.st_mtime, UTC),
+        is_text=shown == name,
     )
-
-
-def _is_text(name: str) -> bool:
-    """Names that are not UTF-8 cannot be catalogued; they stay, and the log says so."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        logger.warning("%r is not a UTF-8 file name and is left where it is; rename it", os.fsencode(name))
-        return False
-    return True

@@ -22,18 +22,23 @@ from scale_core.errors import Conflict
 from scale_core.services import event, file, get, job, trigger, workspace
 
 INGEST_TYPE = "scale-ingest"
+UNREADABLE_NAME = "its name is not UTF-8 and cannot be catalogued; rename the file in the Strike's directory"
 # what an outcome can still change: the outcome of an execution may be seen twice
 _UNDER_WAY = (IngestStatus.QUEUED, IngestStatus.INGESTING, IngestStatus.ERRORED)
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A regular file at the top of a Strike's directory; size in bytes, times as the file system has them (UTC)."""
+    """A regular file at the top of a Strike's directory; size in bytes, times as the file system has them (UTC).
+
+    A name that is not UTF-8 can be shown only, with its odd bytes escaped: `is_text` is False then.
+    """
 
     name: str
     size: int
     accessed: datetime
     modified: datetime
+    is_text: bool = True
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,11 @@ class StoredIngest:
 
 @dataclass(frozen=True)
 class ScanResult:
-    """What the shell does after the commit: names to move into deferred/."""
+    """What the shell does after the commit: names to move into deferred/, and names that nobody can read to log."""
 
     deferred: tuple[str, ...] = ()
     queued: int = 0
+    unreadable: tuple[str, ...] = ()
 
 
 def clock(session: Session) -> datetime:
@@ -87,6 +93,8 @@ def record_listing(
     file may have been ingested meanwhile, and be taken for a new one of its name.
     """
     config = strike_configuration.parse(configuration)
+    unreadable = _record_unreadable(session, strike_id, config, [each for each in listing if not each.is_text], now)
+    listing = [each for each in listing if each.is_text]
     names = [config.final_name(listed.name) for listed in listing]
     latest = _latest_ingests(session, strike_id, names)
     fresh: list[dict[str, Any]] = []
@@ -100,7 +108,7 @@ def record_listing(
         in_transfer = config.is_transferring(listed.name)
         if known is None or _is_new_arrival(known, listed, in_transfer):
             fresh.append(_ingest_row(strike_id, config, name, listed, now))
-        elif known.status is IngestStatus.TRANSFERRING:
+        elif known.status in (IngestStatus.TRANSFERRING, IngestStatus.TRANSFERRED):
             known.bytes_transferred = listed.size
             if not in_transfer:
                 arrived.append((known, listed))
@@ -113,7 +121,25 @@ def record_listing(
     queued = _plan(session, config, arrived, deferred, now)
     _mark_vanished(session, strike_id, vanished)
     session.flush()
-    return ScanResult(tuple(deferred), queued)
+    return ScanResult(tuple(deferred), queued, unreadable)
+
+
+def _record_unreadable(
+    session: Session, strike_id: int, config: StrikeConfig, listing: Sequence[Listed], now: datetime
+) -> tuple[str, ...]:
+    """An ERRORED ingest for each name that is not UTF-8, once; returns those that are new."""
+    found = {each.name: each for each in listing if not config.is_transferring(each.name)}
+    if not found:
+        return ()
+    query = select(Ingest.file_name).where(Ingest.strike_id == strike_id, Ingest.file_name == func.any(list(found)))
+    known = set(session.scalars(query.where(Ingest.reason == UNREADABLE_NAME)))
+    fresh = [name for name in found if name not in known]
+    rows = [_ingest_row(strike_id, config, name, found[name], now) for name in fresh]
+    for row, name in zip(rows, fresh, strict=True):
+        row |= {"status": IngestStatus.ERRORED, "reason": UNREADABLE_NAME}
+        row |= {"file_size": found[name].size, "transfer_ended": found[name].modified}
+    _insert(session, rows)
+    return tuple(fresh)
 
 
 def finished_ingests(session: Session, ingest_ids: Sequence[int]) -> set[int]:
@@ -150,6 +176,10 @@ def retry(session: Session, ingest_id: int, now: datetime) -> Ingest:
     ingest = get(session, Ingest, ingest_id, "ingest", lock=True)
     if ingest.status is not IngestStatus.ERRORED:
         raise Conflict(f"ingest {ingest.id} is {ingest.status}; only an ERRORED one can be tried again")
+    if ingest.reason == UNREADABLE_NAME:
+        raise Conflict(
+            f"ingest {ingest.id} cannot be tried again: {UNREADABLE_NAME}, and it is seen under its new name"
+        )
     if ingest.transfer_ended is None:
         raise Conflict(f"ingest {ingest.id} never arrived whole; send {ingest.file_name!r} again")
     _require_no_other(session, ingest)
@@ -278,7 +308,7 @@ def _plan(
     stores = workspace.by_names(session, [rule.workspace_name for rule in config.rules])
     matched = []
     for ingest, listed in arrived:
-        ingest.status = IngestStatus.TRANSFERRED
+        _move(ingest, IngestStatus.TRANSFERRED, None)
         ingest.bytes_transferred = ingest.file_size = listed.size
         ingest.transfer_ended = listed.modified
         ingest.transfer_started = min(ingest.transfer_started, listed.modified)

@@ -89,6 +89,7 @@ def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
             return False
         configuration = watched[0].configuration
         result = ingest.record_listing(session, strike_id, configuration, listing, frozenset(), utcnow(), began)
+    _say_unreadable(strike_id, result.unreadable)
     if result.deferred:
         _tidy(strike_id, mount, directory, result.deferred, set())
     return True
@@ -121,9 +122,15 @@ def scan(watched: ActiveStrike) -> bool:
         )
         strike.record_scan(session, watched.id, None, utcnow(), files_seen=len(seen.listing))
         done = ingest.finished_ingests(session, seen.originals) if seen.originals else set()
+    _say_unreadable(watched.id, result.unreadable)
     if result.deferred or done:
         _tidy(watched.id, mount, directory, result.deferred, done)
     return True
+
+
+def _say_unreadable(strike_id: int, names: Sequence[str]) -> None:
+    for name in names:
+        logger.warning("Strike %d leaves '%s' where it is: %s", strike_id, name, ingest.UNREADABLE_NAME)
 
 
 @dataclass(frozen=True)
