@@ -16,7 +16,8 @@ from pathlib import Path
 from scale_core.brokers import resolve_mount, set_aside
 from scale_core.errors import BrokerError
 from scale_core.patience import within
-from scale_core.services.ingest import Listed, StoredIngest
+from scale_core.services.arrival import Listed
+from scale_core.services.ingest import StoredIngest
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from scale_core.brokers import resolve_mount
 from scale_core.db.session import transaction, try_advisory_lock
 from scale_core.errors import BrokerError
 from scale_core.patience import within
-from scale_core.services import ingest, strike
-from scale_core.services.ingest import Listed
+from scale_core.services import arrival, ingest, strike
+from scale_core.services.arrival import Listed
 from scale_core.services.strike import ActiveStrike
 from scale_core.timestamps import utcnow
 from scale_worker import strike_directory
@@ -73,7 +73,7 @@ def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
     """
     with transaction(sessions()) as session:
         watched = strike.watched(session, strike_id)
-        began = ingest.clock(session)
+        began = arrival.clock(session)
     if not watched:
         return True
     if names is None:
@@ -88,7 +88,7 @@ def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
         if not try_advisory_lock(session, f"strike-{strike_id}"):
             return False
         configuration = watched[0].configuration
-        result = ingest.record_listing(session, strike_id, configuration, listing, frozenset(), utcnow(), began)
+        result = arrival.record_listing(session, strike_id, configuration, listing, frozenset(), utcnow(), began)
     _say_unreadable(strike_id, result.unreadable)
     if result.deferred:
         _tidy(strike_id, mount, directory, result.deferred, set())
@@ -105,8 +105,8 @@ def scan(watched: ActiveStrike) -> bool:
     try:
         directory = resolve_mount(mount, settings().mounts)
         with transaction(sessions()) as session:
-            names = ingest.names_in_transfer(session, watched.id)
-            began = ingest.clock(session)
+            names = arrival.names_in_transfer(session, watched.id)
+            began = arrival.clock(session)
         suffix = watched.configuration["transfer_suffix"]
         seen = within(mount, lambda: _look(directory, names, suffix))
     except BrokerError as error:
@@ -117,7 +117,7 @@ def scan(watched: ActiveStrike) -> bool:
     with transaction(sessions()) as session:
         if not try_advisory_lock(session, f"strike-{watched.id}"):
             return False
-        result = ingest.record_listing(
+        result = arrival.record_listing(
             session, watched.id, watched.configuration, seen.listing, seen.vanished, utcnow(), began
         )
         strike.record_scan(session, watched.id, None, utcnow(), files_seen=len(seen.listing))
@@ -130,7 +130,7 @@ def scan(watched: ActiveStrike) -> bool:
 
 def _say_unreadable(strike_id: int, names: Sequence[str]) -> None:
     for name in names:
-        logger.warning("Strike %d leaves '%s' where it is: %s", strike_id, name, ingest.UNREADABLE_NAME)
+        logger.warning("Strike %d leaves '%s' where it is: %s", strike_id, name, arrival.UNREADABLE_NAME)
 
 
 @dataclass(frozen=True)

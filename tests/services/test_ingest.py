@@ -17,9 +17,9 @@ from scale_core.domain.execution import IngestOutcome
 from scale_core.domain.ingest import IngestStatus
 from scale_core.domain.job import JobStatus
 from scale_core.errors import Conflict, Invalid
-from scale_core.services import execution, execution_spec, ingest, queue
+from scale_core.services import arrival, execution, execution_spec, ingest, queue
 from scale_core.services import strike as strikes
-from scale_core.services.ingest import Listed, ScanResult
+from scale_core.services.arrival import Listed, ScanResult
 from tests import factories as make
 from tests.conftest import NOW
 
@@ -32,7 +32,7 @@ def listed(name: str, size: int = 10, age_s: float = 5.0) -> Listed:
 
 
 def look(session: Session, strike: Strike, *listing: Listed, vanished: frozenset[str] = frozenset()) -> ScanResult:
-    return ingest.record_listing(session, strike.id, strike.configuration, listing, vanished, NOW)
+    return arrival.record_listing(session, strike.id, strike.configuration, listing, vanished, NOW)
 
 
 def ingests(session: Session, strike: Strike) -> list[tuple[str, IngestStatus]]:

@@ -15,8 +15,8 @@ from scale_core.db.job import Job
 from scale_core.domain.execution import IngestOutcome
 from scale_core.domain.ingest import INGEST_MOVES, IngestStatus
 from scale_core.errors import Conflict
-from scale_core.services import execution_spec, ingest, queue
-from scale_core.services.ingest import Listed
+from scale_core.services import arrival, execution_spec, ingest, queue
+from scale_core.services.arrival import Listed
 from tests import factories as make
 from tests.conftest import NOW
 
@@ -48,11 +48,11 @@ def test_every_pair(start: IngestStatus, end: IngestStatus) -> None:
     assert (end in INGEST_MOVES[start]) is ((start, end) in ALLOWED)
     row = Ingest(id=1, status=start)
     if start is end or (start, end) in ALLOWED:
-        ingest._move(row, end, None)
+        arrival.move(row, end, None)
         assert row.status is end
     else:
         with pytest.raises(Conflict, match=f"ingest 1 is {start} and cannot become {end}"):
-            ingest._move(row, end, None)
+            arrival.move(row, end, None)
         assert row.status is start
 
 
@@ -108,7 +108,7 @@ def listed(name: str, size: int = 10) -> Listed:
 
 
 def look(session: Session, strike: Strike, *listing: Listed, vanished: frozenset[str] = frozenset()) -> None:
-    ingest.record_listing(session, strike.id, strike.configuration, listing, vanished, NOW)
+    arrival.record_listing(session, strike.id, strike.configuration, listing, vanished, NOW)
 
 
 def made(session: Session, strike: Strike, status: IngestStatus) -> Ingest:

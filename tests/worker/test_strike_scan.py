@@ -109,7 +109,7 @@ def test_a_name_that_is_no_text_is_shown_once_with_what_to_do(
         assert set(scan(session, strike)) == {"caf\\xe9 ☃.txt"}
         rows = session.scalars(select(Ingest).where(Ingest.strike_id == strike.id).order_by(Ingest.status)).all()
         assert [row.status.value for row in rows] == ["ERRORED", "QUEUED"], "another file is called like that"
-    assert rows[0].reason == tasks.ingest.UNREADABLE_NAME
+    assert rows[0].reason == tasks.arrival.UNREADABLE_NAME
     assert strike.errors == 1
     with pytest.raises(Conflict, match="rename the file"):
         tasks.ingest.retry(session, rows[0].id, make.NOW)
