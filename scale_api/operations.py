@@ -88,6 +88,7 @@ POST /trigger-rules/preview/
 OPERATOR = """
 PATCH /jobs/{job_id}/
 PATCH /nodes/{node_id}/
+PATCH /products/{product_id}/
 PATCH /scheduler/
 PATCH /strikes/{strike_id}/
 POST /ingests/{ingest_id}/retry/
@@ -106,6 +107,7 @@ GET /accounts/
 GET /accounts/{account_id}/
 GET /tokens/
 GET /tokens/{token_id}/
+DELETE /products/{product_id}/
 DELETE /tokens/{token_id}/
 PATCH /accounts/{account_id}/
 PATCH /errors/{error_id}/

@@ -122,7 +122,8 @@ def now() -> datetime:
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
-    return Settings.from_environ({"SCALE_HOME": str(tmp_path / "home"), "SCALE_DATABASE_URL": database_url})
+    environ = {"SCALE_HOME": str(tmp_path / "home"), "SCALE_DATABASE_URL": database_url, "SCALE_ACCESS_CONTROL": "off"}
+    return Settings.from_environ(environ)
 
 
 @pytest.fixture(scope="session")

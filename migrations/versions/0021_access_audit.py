@@ -1,7 +1,7 @@
 """accounts, API tokens, sessions, failures to sign in; the audit, to which is only added
 
 Revision ID: 0021
-Revises: 0014
+Revises: 0019
 """
 
 from alembic import op
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 revision = '0021'
-down_revision = '0014'
+down_revision = '0019'
 branch_labels = None
 depends_on = None
 

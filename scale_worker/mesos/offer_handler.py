@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime, timedelta
@@ -25,15 +25,15 @@ from scale_core import history
 from scale_core.db.session import Sessions, transaction
 from scale_core.domain.execution import ExecutionSpec
 from scale_core.domain.node_health import HealthPolicy
-from scale_core.domain.places import Offer, Places
-from scale_core.domain.scheduling import Launch, Matcher, Matching
+from scale_core.domain.places import Offer
 from scale_core.domain.task import TaskUpdate
 from scale_core.errors import Deposed
 from scale_core.services import node_health, overdue, scheduling, task_status
-from scale_core.services.scheduling import Heartbeat
+from scale_core.services.scheduling import Heartbeat, Started
 from scale_core.services.task_status import Applied
 from scale_worker.mesos import messages, reconciler
 from scale_worker.mesos.agents import Agents
+from scale_worker.mesos.assignment import Assignment
 from scale_worker.mesos.figures import Figures
 from scale_worker.mesos.messages import Event, ExecutorConfig, Message
 from scale_worker.mesos.offer_pool import OfferPool
@@ -49,11 +49,6 @@ BUSY_WAIT_S = 0.02
 PART_S = 0.08  # a round writes updates and makes launches for about so long each, however slow the machine
 UPDATES_A_BATCH = (100, 500)
 MAX_POSTPONED = 3  # rounds in a row that only write updates, while more than a batch of them waits
-# Entries in a page of the queue: the first of a round is short and each further one twice as long, because a queue of
-# any length mostly waits for a few free places, and each entry that is claimed costs a row lock.
-FIRST_CLAIM = 50
-CLAIM_WINDOW = 500
-PAGES_A_ROUND = 20
 LAUNCHES_A_ROUND = (100, 500)
 EPOCH_VALID_S = 1.0  # so long after a look a launch needs no further one: nobody is deposed that fast
 REMATCH_S = 0.8  # while offers are held and work waits: a pause may have been lifted without a NOTIFY
@@ -96,31 +91,6 @@ class HandlerConfig:
     epoch: int | None = None  # of our lead (scheduling.begin_epoch); None: nothing else can lead
 
 
-class QueueHead:
-    """The low-water mark of the queue: nothing waits before `place`. It moves up with the queue and down with news."""
-
-    def __init__(self) -> None:
-        self.place: scheduling.Place | None = None
-
-    @property
-    def just_before(self) -> scheduling.Place | None:
-        """For claims, which look behind a place."""
-        return (*self.place[:2], self.place[2] - 1) if self.place else None
-
-    def lower(self, since: tuple[int, datetime] | None) -> None:
-        """Something was queued, nothing of it before `since`; None: look from the very beginning."""
-        if since is None:
-            self.place = None
-        elif self.place is not None:
-            self.place = min(self.place, (*since, 0))
-
-    def find(self, session: Session) -> bool:
-        """Move up to the first row that waits; whether there is one."""
-        found = scheduling.head(session, self.place)
-        self.place = found or self.place
-        return found is not None
-
-
 class OfferHandler:
     """run_once is called by one thread for ever.
 
@@ -143,16 +113,13 @@ class OfferHandler:
         self._on_ended, self._now, self._clock = on_ended, now, clock
         self._acknowledge = acknowledge or (lambda updates: self._try("acknowledge", driver.acknowledge, updates))
         self._pool, self._agents = OfferPool(), Agents()
-        self._places = Places(config.executor.id, config.executor.resources)
+        self._assignment = Assignment(config.executor, timedelta(seconds=config.reserve_after_s))
         self._figures = Figures(clock)
         self._update_pace, self._launch_pace = Pace(PART_S, *UPDATES_A_BATCH), Pace(PART_S, *LAUNCHES_A_ROUND)
-        self._head = QueueHead()
         self._reconciler = Reconciler(config.reconcile_s)
         self._master: messages.Subscribed | None = None
         self._updates: dict[object, messages.UpdateReceived] = {}
         self._facts: list[Callable[[Session], list[int]]] = []  # to be written before anything else, in order
-        self._waiting: dict[int, str] = {}
-        self._reservations: Mapping[int, int] = {}
         self._usages: dict[str, Mapping[str, Any]] = {}  # by agent; the newest of each, until written
         self._killed: dict[str, float] = {}
         self._has_work = False
@@ -162,7 +129,6 @@ class OfferHandler:
         self._is_short = False  # something waits that more offers could start
         self._is_refusing = False  # offers were refused for long
         self._postponed = 0  # rounds in which nothing was launched because updates waited
-        self._launches: dict[int, Launch] = {}
         self._last_error: str | None = None
         self._database_failures = 0
         self._next: dict[str, float] = defaultdict(float)
@@ -231,7 +197,7 @@ class OfferHandler:
                     self._figures.add("rescinded")
                 case messages.QueueChanged(since=since):
                     self._is_dirty = True
-                    self._head.lower(since)
+                    self._assignment.head.lower(since)
                     if since is None:  # a cancel, a pause, an edit: to be seen to at once
                         self._next["kill"] = self._next["nodes"] = 0.0
                 case messages.NodeUsage(agent_id=agent_id, usage=usage):
@@ -370,7 +336,7 @@ class OfferHandler:
         if self._is_time("nodes", NODES_EVERY_S):
             with self._transaction() as session:
                 if self._agents.read(session, self._now()):
-                    self._places.set_cluster(self._agents.cluster)
+                    self._assignment.places.set_cluster(self._agents.cluster)
                     self._is_dirty = self._is_dirty or bool(self._pool)
         if self._master is not None:
             self._reconcile()
@@ -428,8 +394,8 @@ class OfferHandler:
         with self._transaction() as session:
             state = scheduling.load_scheduler(session)
             if self._is_time("head", HEAD_EVERY_S):
-                self._head.lower(None)
-            self._has_work = self._head.find(session) and not state.is_paused
+                self._assignment.head.lower(None)
+            self._has_work = self._assignment.head.find(session) and not state.is_paused
             self._is_dirty = self._is_dirty or (self._has_work and self._is_suppressed)
             waiting = self._explain(session, state.is_paused)
             beat = Heartbeat(
@@ -448,11 +414,8 @@ class OfferHandler:
         samples = scheduling.samples(session)
         if is_paused or self._master is None:
             return {entry.job_type_id: "scheduling is paused" if is_paused else MASTER_AWAY for entry in samples}
-        matcher = self._matcher(session)
-        reasons = {
-            entry.job_type_id: matcher.reason(entry) or self._waiting.get(entry.job_type_id) for entry in samples
-        }
-        return {kind: reason for kind, reason in reasons.items() if reason}
+        self._pool.show(self._assignment.places)
+        return self._assignment.reasons(session, samples, self._now())
 
     # what starts
 
@@ -464,8 +427,8 @@ class OfferHandler:
         try:
             with self._transaction() as session:
                 state = scheduling.load_scheduler(session)
-                self._has_work = self._head.find(session) and not state.is_paused
-                started = self._start(session) if self._has_work and self._pool else scheduling.Started(())
+                self._has_work = self._assignment.head.find(session) and not state.is_paused
+                started = self._start(session) if self._has_work and self._pool else Started(())
         except SQLAlchemyError:
             self._is_dirty = True
             raise
@@ -484,71 +447,31 @@ class OfferHandler:
         self._postponed += 1
         return True
 
-    def _start(self, session: Session) -> scheduling.Started:
-        kept = {entry.job_exe_id: entry for entry in scheduling.reserving(session, self._reservations.values())}
-        self._reservations = {node: job_exe_id for node, job_exe_id in self._reservations.items() if job_exe_id in kept}
-        matcher = self._matcher(session)
-        matcher.add(kept.values())
-        self._match(session, matcher, kept.keys())
-        matching = matcher.result()
-        self._is_short = matcher.is_short
-        self._waiting, self._reservations = dict(matching.waiting), matching.reservations
-        self._launches = self._by_execution(matching)
-        launches: Sequence[Launch] = matching.launches
-        if probed := self._agents.cluster.probed:
-            launches = node_health.limit_probes(session, launches, probed)
-            self._next["nodes"], self._is_dirty = 0.0, len(launches) < len(matching.launches) or self._is_dirty
-        return scheduling.start(session, launches, self._now())
-
-    def _by_execution(self, matching: Matching) -> dict[int, Launch]:
-        return {launch.entry.job_exe_id: launch for launch in matching.launches}
-
-    def _matcher(self, session: Session) -> Matcher:
-        self._pool.show(self._places)
-        return Matcher(
-            self._places,
-            scheduling.limits(session),
-            now=self._now(),
-            reserve_after=timedelta(seconds=self._config.reserve_after_s),
-            reservations=self._reservations,
-        )
-
-    def _match(self, session: Session, matcher: Matcher, seen: Collection[int]) -> None:
-        after, launched = self._head.just_before, 0
-        reserve_after = timedelta(seconds=self._config.reserve_after_s)
-        extra = scheduling.overdue(
-            session, matcher.largest_free, matcher.blocked_types, self._now(), reserve_after, self._head.place
-        )
-        for number in range(PAGES_A_ROUND):
-            window = min(FIRST_CLAIM * 2**number, CLAIM_WINDOW, self._launch_pace.size - launched)
-            free, blocked = matcher.largest_free, matcher.blocked_types
-            page = scheduling.claim(session, window, free, blocked, after, matcher.hopeless)
-            launched += len(matcher.add(entry for entry in [*page, *extra] if entry.job_exe_id not in seen))
-            extra = []
-            if len(page) < window:
-                return
-            after = page[-1].key
-            if launched >= self._launch_pace.size:
-                break
-        self._is_dirty = True  # there is more than one round can look at
+    def _start(self, session: Session) -> Started:
+        self._pool.show(self._assignment.places)
+        started = self._assignment.start(session, self._launch_pace.size, self._now())
+        self._is_short, self._is_dirty = self._assignment.is_short, self._assignment.has_more
+        if self._agents.cluster.probed:
+            self._next["nodes"] = 0.0
+        return started
 
     def _launch(self, specs: Sequence[ExecutionSpec]) -> None:
         by_agent: dict[str, list[ExecutionSpec]] = defaultdict(list)
         for spec in specs:
-            by_agent[self._launches[spec.job_exe_id].agent_id].append(spec)
+            by_agent[self._assignment.launches[spec.job_exe_id].agent_id].append(spec)
         for agent_id, mine in by_agent.items():
             self._recheck_epoch()
             self._launch_on(agent_id, mine)
 
     def _launch_on(self, agent_id: str, specs: Sequence[ExecutionSpec]) -> None:
         """Use all offers of the agent at once. What does not arrive is found by reconciliation."""
-        offers = self._pool.take(agent_id)
+        offers, launches = self._pool.take(agent_id), self._assignment.launches
         purse = messages.Purse(offers)
         running = {executor_id for offer in offers for executor_id in offer.executor_ids}
         framework_id = self._master.framework_id if self._master else ""
         executor = purse.executor(self._config.executor, framework_id, running)
         tasks = [
-            messages.build_task_info(spec, agent_id, executor, purse.take(self._launches[spec.job_exe_id].entry.needs))
+            messages.build_task_info(spec, agent_id, executor, purse.take(launches[spec.job_exe_id].entry.needs))
             for spec in specs
         ]
         if not self._try("launch", self._driver.launch, [offer.id for offer in offers], tasks):

@@ -240,7 +240,7 @@ def test_why_jobs_wait_is_told(bench: Bench, session: Session) -> None:
 def test_a_large_backlog_that_fits_nowhere_does_not_hold_up_what_fits(
     bench: Bench, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scale_worker.mesos.offer_handler.CLAIM_WINDOW", 3)
+    monkeypatch.setattr("scale_worker.mesos.assignment.CLAIM_WINDOW", 3)
     kind = make_job_type(session)
     for _ in range(10):
         make_queued(session, kind, priority=1, cpus=3.5, mem=990)
