@@ -105,6 +105,8 @@ PUT /nodes/{node_id}/
 ADMIN = """
 GET /accounts/
 GET /accounts/{account_id}/
+GET /audit/
+GET /audit/{entry_id}/
 GET /tokens/
 GET /tokens/{token_id}/
 DELETE /products/{product_id}/

@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from scale_core import logs
 from scale_core.db.session import Sessions, make_engine, make_sessions, transaction
-from scale_core.domain.access import Role, is_loopback
+from scale_core.domain.access import Caller, Role, Via, is_loopback
 from scale_core.errors import ConfigurationError, Invalid, ScaleError
 from scale_core.queries import access
-from scale_core.services import account
+from scale_core.services import account, audit
+from scale_core.services.audit import Origin
 from scale_core.settings import Settings
 from scale_core.timestamps import utcnow
 
@@ -83,7 +84,11 @@ def _run(options: argparse.Namespace, settings: Settings, sessions: Sessions, sa
         return
     password = read_password()
     with transaction(sessions) as session:
+        audit.watch(session)
         create(session, options.name, password)
+        session.flush()
+        caller = Caller(Via.COMMAND, Role.ADMIN, getpass.getuser())
+        audit.record(session, Origin(caller, "create-admin"), utcnow())
     say(f"{options.name} is an administrator of Scale")
 
 

@@ -17,7 +17,7 @@ from scale_core import secret
 from scale_core.domain.access import Caller, Via
 from scale_core.errors import Invalid, Problem, Unauthenticated
 from scale_core.queries import access as queries
-from scale_core.services import account, sign_in
+from scale_core.services import account, audit, sign_in
 from scale_core.timestamps import utcnow
 
 log = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ class SignIn(MethodView):
             sign_in.forgive(writing, body["name"], access.address())
             if old is not None:
                 sign_in.end(writing, old)
+            audit.note(writing, "account", who.account_id, who.name, {"signed_in": True})
             key = sign_in.start(
                 writing, who.account_id, access.limits(), access.address(), access.user_agent(), utcnow()
             )
@@ -101,7 +102,8 @@ class SignOut(MethodView):
         key = access.session_key()
         if key is not None:
             with transaction() as writing:
-                sign_in.end(writing, key)
+                if (account_id := sign_in.end(writing, key)) is not None:
+                    audit.note(writing, "account", account_id, access.caller().name, {"signed_in": False})
         response = make_response(SessionAnswer().dump(_session(None)))
         access.clear_cookie(response)
         response.headers["Cache-Control"] = "no-store"
