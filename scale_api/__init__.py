@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from scale_api import access, compression, conditional, database, docs, entry, errors, prometheus, resources
+from scale_api import access, compression, conditional, database, docs, entry, errors, headers, prometheus, resources
 from scale_api.json_provider import OrjsonProvider
 from scale_api.openapi import make_api
 from scale_core import VERSION, logs
@@ -34,10 +35,15 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_PARTS=100,
     )
+    if settings.trusted_proxies:
+        proxies = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, proxies, proxies, proxies)  # type: ignore[method-assign]
     app.extensions["scale_settings"] = settings
     database.init_app(app, sessions)
     entry.init_app(app)
+    headers.init_app(app)
     access.init_app(app, settings)
     compression.init_app(app)  # before the tags: what is called after a request is called in reverse
     conditional.init_app(app)
