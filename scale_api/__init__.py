@@ -5,7 +5,19 @@ from __future__ import annotations
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from scale_api import access, compression, conditional, database, docs, entry, errors, headers, prometheus, resources
+from scale_api import (
+    access,
+    compression,
+    conditional,
+    database,
+    docs,
+    entry,
+    errors,
+    headers,
+    oidc,
+    prometheus,
+    resources,
+)
 from scale_api.json_provider import OrjsonProvider
 from scale_api.openapi import make_api
 from scale_core import VERSION, logs
@@ -51,5 +63,6 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
     resources.register(api)
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(prometheus.blueprint)
+    app.register_blueprint(oidc.blueprint)
     errors.init_app(app)  # after Api, which brings handlers of its own
     return app

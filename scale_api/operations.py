@@ -17,6 +17,8 @@ GET /docs/
 GET /docs/assets/{name}
 GET /openapi.json
 GET /session/
+GET /sign-on/
+GET /sign-on/callback/
 GET /static/{filename}
 GET /version/
 POST /sign-in/

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import g, make_response, request
+from flask import current_app, g, make_response, request, url_for
 from flask.views import MethodView
 from marshmallow import fields
 
@@ -162,8 +162,9 @@ def _compare(name: str, password: str) -> Caller:
 def _session(who: Caller | None) -> dict[str, Any]:
     control = access.control()
     is_on = control.is_on()
+    sign_on = url_for("sign_on.begin") if current_app.extensions["scale_settings"].oidc_issuer else None
     return {
-        "access_control": {"is_on": is_on, "reason": control.reason(), "sign_on": None},
+        "access_control": {"is_on": is_on, "reason": control.reason(), "sign_on": sign_on},
         "account": who and {**vars(who), "id": who.account_id, "scope": list(who.scope)},
         "csrf_token": access.csrf_token() if who is not None and who.via is Via.SESSION else None,
     }
