@@ -51,6 +51,7 @@ class Options:
     allocation_interval_s: float
     retry_s: float
     credentials: Mapping[str, str]  # none: nobody is asked
+    executor_environment: Mapping[str, str]  # what agents add to the environment of executors
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -67,6 +68,11 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--allocation-interval", type=float, default=0.1, help="seconds between rounds of offers")
     parser.add_argument("--update-retry", type=float, default=10.0, help="seconds until an update is first repeated")
     parser.add_argument("--credentials", type=Path, help="file of a principal, a space and its secret in each line")
+    parser.add_argument(
+        "--executor-environment",
+        metavar="PREFIX",
+        help="agents hand the variables that begin with PREFIX to executors, as with the agents' own flag of that name",
+    )
     given = parser.parse_args(arguments)
     if given.agents < 1:
         parser.error("--agents: give at least 1")
@@ -86,6 +92,11 @@ def parse(arguments: Sequence[str]) -> Options:
         allocation_interval_s=given.allocation_interval,
         retry_s=given.update_retry,
         credentials=_credentials(given.credentials) if given.credentials else {},
+        executor_environment={
+            name: value
+            for name, value in os.environ.items()
+            if given.executor_environment and name.startswith(given.executor_environment)
+        },
     )
 
 
@@ -155,7 +166,16 @@ async def serve(options: Options, sockets: Sequence[socket.socket], journals: Se
 def _agent_builder(options: Options, number: int, master: Master, journal: Journal) -> Callable[[], Agent]:
     directory = agent_directory(options.work_dir, number)
     port = options.agent_ports[number]
-    return lambda: Agent(master, journal, directory, options.hostname, port, options.total, options.retry_s)
+    return lambda: Agent(
+        master,
+        journal,
+        directory,
+        options.hostname,
+        port,
+        options.total,
+        options.retry_s,
+        options.executor_environment,
+    )
 
 
 def agent_directory(work_dir: Path, number: int) -> Path:

@@ -143,7 +143,8 @@ def executor_config(settings: Settings) -> ExecutorConfig:
     """The executor as the settings describe it, with the settings that it reads on its node."""
     environment = {
         "SCALE_LOG_LEVEL": settings.log_level,
-        "SCALE_NODE_ALLOW_PRIVILEGED": "1" if settings.node_allow_privileged else "0",
+        # what SCALE_NODE_… says is the node's own word, so these go under other names
+        "SCALE_ALLOW_PRIVILEGED": "1" if settings.allow_privileged else "0",
         "SCALE_DOCKER_NETWORK": settings.docker_network,
         "SCALE_DOCKER_PULL_TIMEOUT_S": f"{settings.docker_pull_timeout_s:g}",
         "SCALE_DOCKER_FORCE_PULL": "1" if settings.docker_force_pull else "0",
