@@ -61,7 +61,7 @@ class ExecutionDetailsAnswer(ExecutionAnswer):
     gpus_scheduled = fields.Float(allow_none=True)
     used = fields.Dict(
         metadata={
-            "description": "cpu_s (seconds), mem_peak, disk and disk_out (MiB), image_digest, gpus: each where it is known"
+            "description": "cpu_s (seconds), mem_peak, disk, disk_out (MiB), image_digest, gpus; each where known"
         }
     )
     results = fields.Dict()
