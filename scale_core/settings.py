@@ -51,6 +51,7 @@ class Settings:
     devcluster_disk: float = 0.0
     mounts: Mapping[str, str] = field(default_factory=dict)
     strike_scan_s: float = 1.0
+    strike_inotify: bool = True
     sweep_s: float = 5.0
     keep_logs_days: float = 30.0  # 0: for ever, as in the other three
     keep_events_days: float = 365.0
@@ -110,6 +111,7 @@ class Settings:
             devcluster_disk=_number(env, "SCALE_DEVCLUSTER_DISK", 0.0, float),
             mounts=parse_mounts(env.get("SCALE_MOUNTS", "")),
             strike_scan_s=_number(env, "SCALE_STRIKE_SCAN_S", cls.strike_scan_s, float),
+            strike_inotify=_switch(env, "SCALE_STRIKE_INOTIFY", default="1"),
             sweep_s=_number(env, "SCALE_SWEEP_S", cls.sweep_s, float),
             keep_logs_days=_number(env, "SCALE_KEEP_LOGS_DAYS", cls.keep_logs_days, float),
             keep_events_days=_number(env, "SCALE_KEEP_EVENTS_DAYS", cls.keep_events_days, float),

@@ -1,7 +1,7 @@
 """borders of countries in small pieces; products that are superseded or to be removed; provenance in both directions
 
 Revision ID: 0019
-Revises: 0014
+Revises: 0018
 """
 
 from alembic import op
@@ -10,7 +10,7 @@ from geoalchemy2 import Geometry
 from sqlalchemy.dialects import postgresql
 
 revision = '0019'
-down_revision = '0014'
+down_revision = '0018'
 branch_labels = None
 depends_on = None
 
