@@ -267,7 +267,9 @@ def _rename_without_overwriting(source: Path, target: Path) -> bool:
         os.link(source, target, follow_symlinks=False)
         source.unlink()
     except FileExistsError:
-        return False
+        if not os.path.samestat(os.lstat(source), os.lstat(target)):
+            return False
+        source.unlink()  # a move that was interrupted between its two halves
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS:
             raise
