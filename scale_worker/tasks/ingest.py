@@ -15,6 +15,7 @@ from scale_core import history
 from scale_core.brokers import resolve_mount
 from scale_core.db.session import transaction, try_advisory_lock
 from scale_core.errors import BrokerError
+from scale_core.mounts import require_harmless
 from scale_core.patience import within
 from scale_core.services import arrival, ingest, strike
 from scale_core.services.arrival import Listed, ScanResult
@@ -63,8 +64,13 @@ def _places() -> dict[int, Place]:
     for each in watched:
         mount = each.configuration["mount"]
         with suppress(BrokerError):  # the scan says so
-            places[each.id] = Place(mount, resolve_mount(mount, settings().mounts))
+            places[each.id] = Place(mount, _directory(mount))
     return places
+
+
+def _directory(mount: str) -> Path:
+    """A Strike's directory on this machine, mounted if need be. Raises BrokerError."""
+    return within(mount, lambda: require_harmless(resolve_mount(mount, settings().mounts)))
 
 
 def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
@@ -81,7 +87,7 @@ def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
         return scan(watched[0])
     mount = watched[0].configuration["mount"]
     try:
-        directory = resolve_mount(mount, settings().mounts)
+        directory = _directory(mount)
         listing = within(mount, lambda: strike_directory.look_at(directory, names))
     except BrokerError:
         return True
@@ -104,7 +110,7 @@ def scan(watched: ActiveStrike) -> bool:
     """
     mount = watched.configuration["mount"]
     try:
-        directory = resolve_mount(mount, settings().mounts)
+        directory = _directory(mount)
         with transaction(sessions()) as session:
             names = arrival.names_in_transfer(session, watched.id)
             began = arrival.clock(session)
