@@ -178,8 +178,8 @@ class Broker:
             _sync_directory(source.parent)
 
     def delete(self, file_path: str) -> None:
-        """Delete a file; one that is not there counts as deleted."""
-        path = self.locate(file_path)
+        """Delete a file; one that is not there counts as deleted, but not if the whole workspace is not there."""
+        path = self._writable(file_path)
         with _sentences("delete", file_path):
             path.unlink(missing_ok=True)
 

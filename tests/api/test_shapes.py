@@ -37,7 +37,9 @@ FILE = words(
     " data_ended geometry center_point meta_data countries last_modified"
 )
 SOURCE = FILE | words("is_parsed parsed")
-PRODUCT = FILE | words("is_operational is_published published unpublished job_type job job_exe")
+PRODUCT = FILE | words(
+    "is_operational is_published published unpublished is_superseded superseded job_type job job_exe"
+)
 EVENT = words("id type rule occurred")
 EVENT_DETAILS = EVENT | words("description")
 JOB = words(
