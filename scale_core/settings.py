@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from scale_core import mounts
 from scale_core.errors import ConfigurationError
+from scale_core.mounts import Mounts
 
 Number = TypeVar("Number", int, float)
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -53,6 +55,8 @@ class Settings:
     devcluster_mem: float = 0.0
     devcluster_disk: float = 0.0
     mounts: Mapping[str, str] = field(default_factory=dict)
+    nfs_exports: tuple[str, ...] = ()
+    nfs_root: Path = Path("/run/scale/nfs")
     strike_scan_s: float = 1.0
     strike_inotify: bool = True
     sweep_s: float = 5.0
@@ -82,6 +86,8 @@ class Settings:
         home = Path(env.get("SCALE_HOME") or CHECKOUT / "var").expanduser().resolve()
         checkout, python = shlex.quote(str(CHECKOUT)), shlex.quote(sys.executable)
         default_executor = f"cd {checkout} && exec {python} -m scale_worker.executor"
+        nfs_exports = _exports(env.get("SCALE_NFS_EXPORTS", ""))
+        nfs_root = Path(env.get("SCALE_NFS_ROOT") or cls.nfs_root)
         return cls(
             home=home,
             host=env.get("SCALE_HOST") or cls.host,
@@ -115,7 +121,9 @@ class Settings:
             devcluster_cpus=_number(env, "SCALE_DEVCLUSTER_CPUS", 0.0, float),
             devcluster_mem=_number(env, "SCALE_DEVCLUSTER_MEM", 0.0, float),
             devcluster_disk=_number(env, "SCALE_DEVCLUSTER_DISK", 0.0, float),
-            mounts=parse_mounts(env.get("SCALE_MOUNTS", "")),
+            mounts=Mounts(parse_mounts(env.get("SCALE_MOUNTS", "")), nfs_exports, nfs_root),
+            nfs_exports=nfs_exports,
+            nfs_root=nfs_root,
             strike_scan_s=_number(env, "SCALE_STRIKE_SCAN_S", cls.strike_scan_s, float),
             strike_inotify=_switch(env, "SCALE_STRIKE_INOTIFY", default="1"),
             sweep_s=_number(env, "SCALE_SWEEP_S", cls.sweep_s, float),
@@ -161,6 +169,13 @@ def parse_mounts(text: str) -> dict[str, str]:
             raise ConfigurationError(f"SCALE_MOUNTS: {pair!r} is not of the form host:/remote/path=/local/path")
         mounts[remote.rstrip("/")] = local.rstrip("/") or "/"
     return mounts
+
+
+def _exports(text: str) -> tuple[str, ...]:
+    try:
+        return mounts.parse_exports(text)
+    except ValueError as error:
+        raise ConfigurationError(f"SCALE_NFS_EXPORTS: {error}") from None
 
 
 def parse_paths(text: str) -> dict[str, str]:

@@ -157,6 +157,9 @@ def executor_config(settings: Settings) -> ExecutorConfig:
         environment["SCALE_DOCKER_PATHS"] = ";".join(f"{here}={there}" for here, there in settings.docker_paths.items())
     if settings.mounts:
         environment["SCALE_MOUNTS"] = ";".join(f"{remote}={local}" for remote, local in settings.mounts.items())
+    if settings.nfs_exports:
+        environment["SCALE_NFS_EXPORTS"] = ";".join(settings.nfs_exports)
+        environment["SCALE_NFS_ROOT"] = str(settings.nfs_root)
     if settings.history_dir:
         environment["SCALE_HISTORY_DIR"] = settings.history_dir
     resources = Resources(settings.executor_cpus, settings.executor_mem)
