@@ -94,16 +94,28 @@ def _snapshot_held(system: System, fault: Fault) -> None:
         time.sleep(fault.lasts_s)
 
 
-def _agent_away(taken: str, new_id: bool = False) -> Act:
+def _agent_away(taken: str) -> Act:
     """An agent is taken away by that order, and comes back before its master gives it up."""
 
     def act(system: System, fault: Fault) -> None:
         agent = wait_for("an agent", system.agent, PATIENCE_S)
         system.order(f"agents/{agent}/{taken}")
         time.sleep(fault.lasts_s)
-        system.order(f"agents/{agent}/return", new_id=int(new_id))
+        system.order(f"agents/{agent}/return")
 
     return act
+
+
+def _agent_replaced(system: System, fault: Fault) -> None:
+    """It dies, its machine is cleaned of all that ran, guardians too, and another agent starts there."""
+    agent = wait_for("an agent", system.agent, PATIENCE_S)
+    system.order(f"agents/{agent}/kill")
+    time.sleep(fault.lasts_s)
+    executors = system.pids("executor")
+    system.order(f"agents/{agent}/return", new_id=1)
+    wait_for("the executors to be gone", lambda: not set(executors) & set(system.pids("executor")), PATIENCE_S)
+    for pid in executors:
+        system.note("died", pid=pid)
 
 
 def _agent_given_up(taken: str) -> Act:
@@ -146,7 +158,7 @@ ACTS: dict[str, Act] = {
     "worker-killed-after-finishing": _trapped("finished"),
     "worker-stopped": _stopped("worker"),
     "agent-killed": _agent_away("kill"),
-    "agent-replaced": _agent_away("kill", new_id=True),
+    "agent-replaced": _agent_replaced,
     "agent-partitioned": _agent_away("partition"),
     "agent-lost": _agent_given_up("kill"),
     "agent-partitioned-and-lost": _agent_given_up("partition"),
