@@ -32,6 +32,12 @@ ERRORS: tuple[tuple[str, str, ErrorCategory, str], ...] = (
     ("database-operation", "Database Operation", SYSTEM, "The database could not be reached or refused to work."),
     ("filesystem-io", "Filesystem IO", SYSTEM, "A file could not be read or written on the node."),
     ("nfs", "NFS", SYSTEM, "A file could not be read or written on a network file system."),
+    (
+        "remote-storage",
+        "Remote Storage",
+        SYSTEM,
+        "A workspace on another machine (s3, ftp) did not answer, or refused.",
+    ),
     ("task-launch", "Task Launch", SYSTEM, "The command could not be started on the node."),
     ("docker-task-launch", "Docker Task Launch", SYSTEM, "The container could not be created or started."),
     ("docker-image-pull", "Docker Image Pull", SYSTEM, "The image of the job type could not be fetched to the node."),

@@ -13,6 +13,7 @@ from typing import TypeVar
 from scale_core.errors import ConfigurationError
 
 Number = TypeVar("Number", int, float)
+SECRET_PREFIX = "SCALE_SECRET_"  # noqa: S105 - no secret: of variables that workspaces may name as their credentials
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -50,6 +51,8 @@ class Settings:
     devcluster_mem: float = 0.0
     devcluster_disk: float = 0.0
     mounts: Mapping[str, str] = field(default_factory=dict)
+    secrets_dir: str = "/run/secrets"
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # the SCALE_SECRET_* variables
     strike_scan_s: float = 1.0
     sweep_s: float = 5.0
     keep_logs_days: float = 30.0  # 0: for ever, as in the other three
@@ -109,6 +112,8 @@ class Settings:
             devcluster_mem=_number(env, "SCALE_DEVCLUSTER_MEM", 0.0, float),
             devcluster_disk=_number(env, "SCALE_DEVCLUSTER_DISK", 0.0, float),
             mounts=parse_mounts(env.get("SCALE_MOUNTS", "")),
+            secrets_dir=env.get("SCALE_SECRETS_DIR") or cls.secrets_dir,
+            secrets={name: value for name, value in env.items() if name.startswith(SECRET_PREFIX)},
             strike_scan_s=_number(env, "SCALE_STRIKE_SCAN_S", cls.strike_scan_s, float),
             sweep_s=_number(env, "SCALE_SWEEP_S", cls.sweep_s, float),
             keep_logs_days=_number(env, "SCALE_KEEP_LOGS_DAYS", cls.keep_logs_days, float),

@@ -231,7 +231,7 @@ def _input_file(name: str, file_id: int, files: Mapping[int, Any]) -> InputFile:
     file = files.get(file_id)
     if file is None:
         raise _Broken(f"input {name}: there is no file {file_id}")
-    return InputFile(file.id, file.workspace_id, file.file_path, file.file_name, file.file_size)
+    return InputFile(file.id, file.workspace_id, file.file_path, file.file_name, file.file_size, file.checksum)
 
 
 def _outputs(data: Mapping[str, Any], interface: Mapping[str, Any]) -> tuple[Output, ...]:

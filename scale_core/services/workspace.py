@@ -49,9 +49,12 @@ def validate(session: Session, fields: Mapping[str, Any]) -> list[Warning_]:
     """What create would refuse raises Invalid; a different broker under an existing name is a warning."""
     configuration = _check(fields)
     existing = session.scalar(select(Workspace).where(Workspace.name == fields["name"]))
+    warnings = []
     if existing and existing.json_config["broker"]["type"] != configuration["broker"]["type"]:
-        return [Warning_("broker_type", "The broker type changes: files stored so far may become unreachable")]
-    return []
+        warnings.append(Warning_("broker_type", "The broker type changes: files stored so far may become unreachable"))
+    if workspace_configuration.sends_in_clear(configuration["broker"]):
+        warnings.append(Warning_("broker_tls", "Files and credentials travel unencrypted: use https, or tls for ftp"))
+    return warnings
 
 
 def by_names(session: Session, names: Sequence[str]) -> dict[str, Workspace]:
