@@ -21,6 +21,7 @@ READS_ENVIRONMENT = {
     "scale_core/settings.py",
     "scale_server/__main__.py",  # hands all of it on to the processes that it starts
     "scale_server/launcher.py",  # NO_COLOR, and the PATH that is taken when none is set
+    "scale_worker/devcluster/__main__.py",  # what executors inherit, as an agent's --executor_environment_variables
     "scale_worker/executor/__main__.py",  # the MESOS_* variables that an agent sets for its executor
     "scale_worker/executor/driver.py",  # the same
     "scale_worker/executor/guardian.py",  # whether there is a Docker Engine; it imports nothing of Scale, to stay small

@@ -51,6 +51,7 @@ class Options:
     allocation_interval_s: float
     retry_s: float
     credentials: Mapping[str, str]  # none: nobody is asked
+    environment: Mapping[str, str]  # of executors
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -67,6 +68,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--allocation-interval", type=float, default=0.1, help="seconds between rounds of offers")
     parser.add_argument("--update-retry", type=float, default=10.0, help="seconds until an update is first repeated")
     parser.add_argument("--credentials", type=Path, help="file of a principal, a space and its secret in each line")
+    parser.add_argument("--pass-environment", metavar="PREFIX", help="executors inherit variables that begin so")
     given = parser.parse_args(arguments)
     if given.agents < 1:
         parser.error("--agents: give at least 1")
@@ -86,7 +88,13 @@ def parse(arguments: Sequence[str]) -> Options:
         allocation_interval_s=given.allocation_interval,
         retry_s=given.update_retry,
         credentials=_credentials(given.credentials) if given.credentials else {},
+        environment=_environment(given.pass_environment) if given.pass_environment else {},
     )
+
+
+def _environment(prefix: str) -> dict[str, str]:
+    """By name and not by value, which everybody could read on the command line."""
+    return {name: value for name, value in os.environ.items() if name.startswith(prefix)}
 
 
 def _credentials(path: Path) -> dict[str, str]:
@@ -155,7 +163,9 @@ async def serve(options: Options, sockets: Sequence[socket.socket], journals: Se
 def _agent_builder(options: Options, number: int, master: Master, journal: Journal) -> Callable[[], Agent]:
     directory = agent_directory(options.work_dir, number)
     port = options.agent_ports[number]
-    return lambda: Agent(master, journal, directory, options.hostname, port, options.total, options.retry_s)
+    return lambda: Agent(
+        master, journal, directory, options.hostname, port, options.total, options.retry_s, options.environment
+    )
 
 
 def agent_directory(work_dir: Path, number: int) -> Path:
