@@ -220,6 +220,8 @@ class ProductBase(FileAnswer):
     is_published = fields.Boolean()
     published = Time(allow_none=True)
     unpublished = Time(allow_none=True)
+    is_superseded = fields.Boolean()
+    superseded = Time(allow_none=True)
     job_type: fields.Field[Any] = Reference("job_type_id")
     job: fields.Field[Any] = Reference("job_id")
     job_exe = Reference("job_exe_id")

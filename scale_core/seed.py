@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from scale_core import logs
+from scale_core import countries, logs
 from scale_core.db.job import Error, JobType, JobTypeRevision
 from scale_core.db.node import Scheduler
 from scale_core.db.session import advisory_lock, make_engine, make_sessions, transaction
@@ -218,13 +218,14 @@ def _seed_type(session: Session, system_type: SystemType, now: datetime) -> None
 
 
 def main() -> None:
-    """Seed the database of SCALE_DATABASE_URL."""
+    """Seed the database of SCALE_DATABASE_URL, and load the borders of countries."""
     settings = Settings.from_environ()
     settings.require("database_url")
     logs.configure("seed", settings.log_level)
     engine = make_engine(settings.database_url, application_name="scale-seed")
     with transaction(make_sessions(engine)) as session:
         seed(session, utcnow())
+    countries.load(make_sessions(engine))
     engine.dispose()
 
 

@@ -54,6 +54,7 @@ class Settings:
     secrets_dir: str = "/run/secrets"
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # the SCALE_SECRET_* variables
     strike_scan_s: float = 1.0
+    strike_inotify: bool = True
     sweep_s: float = 5.0
     keep_logs_days: float = 30.0  # 0: for ever, as in the other three
     keep_events_days: float = 365.0
@@ -115,6 +116,7 @@ class Settings:
             secrets_dir=env.get("SCALE_SECRETS_DIR") or cls.secrets_dir,
             secrets={name: value for name, value in env.items() if name.startswith(SECRET_PREFIX)},
             strike_scan_s=_number(env, "SCALE_STRIKE_SCAN_S", cls.strike_scan_s, float),
+            strike_inotify=_switch(env, "SCALE_STRIKE_INOTIFY", default="1"),
             sweep_s=_number(env, "SCALE_SWEEP_S", cls.sweep_s, float),
             keep_logs_days=_number(env, "SCALE_KEEP_LOGS_DAYS", cls.keep_logs_days, float),
             keep_events_days=_number(env, "SCALE_KEEP_EVENTS_DAYS", cls.keep_events_days, float),

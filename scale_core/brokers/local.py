@@ -148,7 +148,8 @@ class LocalBroker(Broker):
             _sync_directory(source.parent)
 
     def delete(self, file_path: str) -> None:
-        path = self.locate(file_path)
+        """As `Broker.delete`, but nothing counts as deleted if the whole workspace is not there."""
+        path = self._writable(file_path)
         with _sentences("delete", file_path):
             path.unlink(missing_ok=True)
 

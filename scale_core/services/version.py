@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from scale_core.db.file import Workspace
+from scale_core.db.file import ScaleFile, Workspace
 from scale_core.db.ingest import Strike
 from scale_core.db.job import Error, Job, JobType
 from scale_core.db.node import Node, Scheduler
@@ -22,6 +22,7 @@ _MODELS: dict[str, Any] = {
     "job": Job,
     "job type": JobType,
     "node": Node,
+    "product": ScaleFile,
     "recipe type": RecipeType,
     "scheduler": Scheduler,
     "Strike": Strike,

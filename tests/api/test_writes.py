@@ -19,7 +19,7 @@ from tests.api.test_shapes import (
     NODE,
     RECIPE_DETAILS,
     RECIPE_TYPE,
-    STRIKE,
+    STRIKE_LISTED,
     WORKSPACE,
     fetch,
 )
@@ -123,7 +123,7 @@ def test_strikes(client: FlaskClient, session: Session, tmp_path: Path) -> None:
     assert strike["job"]["job_type"]["name"] == "scale-strike"
     refused(client.post("/strike/create/", json=body), 409)
     made = create(client, "/strikes/", {**body, "name": "t", "description": None})
-    assert set(made) == STRIKE | {"configuration"}
+    assert set(made) == STRIKE_LISTED | {"configuration"}
     edited = client.patch(f"/strikes/{made['id']}/", json={"title": "T"})
     assert (edited.status_code, edited.json["title"]) == (200, "T")
     moved = {**body, "configuration": factories.strike_configuration(store, "localhost:/usr")}

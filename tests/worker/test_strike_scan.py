@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from scale_core import patience
 from scale_core.db.ingest import Ingest, Strike
+from scale_core.errors import Conflict
 from scale_core.services.strike import ActiveStrike
 from scale_worker.tasks import ingest as tasks
 from tests import factories as make
@@ -83,16 +84,38 @@ def test_whatever_lies_there_has_one_right_end(session: Session, tmp_path: Path)
     (directory / "link.txt").symlink_to("/etc/passwd")
     expected = dict.fromkeys(names, "QUEUED") | {"deferred.dat": "DEFERRED"}
     del expected["a.txt_tmp"], expected["c.txt_tmp_tmp"]
-    expected |= {"a.txt": "TRANSFERRING", "c.txt_tmp": "TRANSFERRING"}
+    expected |= {"a.txt": "TRANSFERRING", "c.txt_tmp": "TRANSFERRING", "\\xff.txt": "ERRORED"}
     for _ in range(2):
         assert scan(session, strike) == expected
-    assert strike.files_seen == len(names), "what was deferred has been moved"
+    assert strike.files_seen == len(names) + 1, "what was deferred has been moved"
     assert os.path.exists(os.fsencode(directory) + b"/\xff.txt")
     assert os.listdir(directory / "deferred") == ["deferred.dat"]
     (directory / "a.txt_tmp").unlink()
     assert scan(session, strike)["a.txt"] == "ERRORED"
     rows = session.scalars(select(Ingest).where(Ingest.strike_id == strike.id)).all()
     assert len(rows) == len(expected), "each has one"
+
+
+def test_a_name_that_is_no_text_is_shown_once_with_what_to_do(
+    session: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = tmp_path / "feed"
+    strike = make_strike(session, directory)
+    odd, arriving = os.fsencode(directory) + b"/caf\xe9 \xe2\x98\x83.txt", os.fsencode(directory) + b"/\xe9.txt_tmp"
+    for path in (odd, arriving, os.fsencode(directory / "caf\\xe9 ☃.txt")):
+        with open(path, "w") as file:
+            file.write("x")
+    for _ in range(3):
+        assert set(scan(session, strike)) == {"caf\\xe9 ☃.txt"}
+        rows = session.scalars(select(Ingest).where(Ingest.strike_id == strike.id).order_by(Ingest.status)).all()
+        assert [row.status.value for row in rows] == ["ERRORED", "QUEUED"], "another file is called like that"
+    assert rows[0].reason == tasks.arrival.UNREADABLE_NAME
+    assert strike.errors == 1
+    with pytest.raises(Conflict, match="rename the file"):
+        tasks.ingest.retry(session, rows[0].id, make.NOW)
+    assert caplog.text.count("leaves 'caf\\xe9 ☃.txt' where it is") == 1
+    os.rename(odd, directory / "café.txt")
+    assert scan(session, strike)["café.txt"] == "QUEUED"
 
 
 def test_an_edit_is_in_force_with_the_next_scan(session: Session, tmp_path: Path) -> None:
