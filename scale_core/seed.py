@@ -153,12 +153,27 @@ SYSTEM_TYPES = (
         False,
         "f201",
     ),
+    SystemType(
+        "scale-workspace-sizes",
+        "Scale Workspace Sizes",
+        "Finds out how much workspaces hold and provide",
+        "",
+        (),
+        20,
+        3600,
+        3,
+        0.0,
+        0.0,
+        False,
+        "f0a0",
+    ),
 )
 
 # name, event type, schedule, active
 CLOCK_RULES = (
     ("scale-daily-metrics", "DAILY_METRICS", "PT24H0M0S", True),
     ("scale-job-load", "JOB_LOAD", "PT1H0M0S", True),
+    ("scale-workspace-sizes", "WORKSPACE_SIZES", "PT1H0M0S", True),
 )
 
 

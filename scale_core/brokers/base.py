@@ -67,10 +67,6 @@ class Broker(ABC):
     def delete(self, file_path: str) -> None:
         """Delete a file; one that is not there counts as deleted."""
 
-    @abstractmethod
-    def total_size(self) -> int | None:
-        """Bytes that the workspace provides, None when that is not known. May hang with a mount."""
-
     def measure(self, file_path: str) -> Stored:
         """Size and SHA-256 of a file. Raises FileMissing."""
         with self.open(file_path) as file:

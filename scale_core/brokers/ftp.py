@@ -38,9 +38,7 @@ class FtpBroker(RemoteBroker):
 
     def __init__(self, config: Mapping[str, Any], credentials: Credentials) -> None:
         self._host, self._port = str(config["host"]), int(config.get("port") or ftplib.FTP_PORT)
-        super().__init__(
-            str(config.get("path") or "/"), f"the FTP server {self._host}:{self._port}", config.get("total_size")
-        )
+        super().__init__(str(config.get("path") or "/"), f"the FTP server {self._host}:{self._port}")
         self._tls = bool(config.get("tls"))
         self._credentials = credentials
         self._connection: _Connection | None = None

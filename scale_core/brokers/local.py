@@ -153,8 +153,8 @@ class LocalBroker(Broker):
         with _sentences("delete", file_path):
             path.unlink(missing_ok=True)
 
-    def total_size(self) -> int | None:
-        """The size of the file system that the workspace lies on; other things may lie there too."""
+    def total_size(self) -> int:
+        """Bytes of the file system that the workspace lies on; other things may lie there too."""
         with _sentences("measure", str(self.root)):
             found = os.statvfs(self.root)
         return found.f_blocks * found.f_frsize

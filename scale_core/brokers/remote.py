@@ -38,11 +38,10 @@ class RemoteBroker(Broker):
 
     errors: tuple[type[Exception], ...] = (OSError, EOFError, RuntimeError, ValueError)
 
-    def __init__(self, root: str, name: str, capacity: int | None) -> None:
-        """`name` is how messages call the place; `capacity` is what the document says that it provides, in bytes."""
+    def __init__(self, root: str, name: str) -> None:
+        """`name` is how messages call the place."""
         self.root = PurePosixPath(root)
         self.name = name
-        self._capacity = capacity
 
     def store(
         self,
@@ -100,9 +99,6 @@ class RemoteBroker(Broker):
         place = self.locate(file_path)
         with self.sentences("delete", file_path):
             self.remove(place)
-
-    def total_size(self) -> int | None:
-        return self._capacity
 
     def locate(self, file_path: str) -> str:
         """The full path of a workspace file on the other machine."""

@@ -51,7 +51,7 @@ class S3Broker(RemoteBroker):
         self._bucket = str(config["bucket"])
         endpoint = config.get("endpoint_url")
         name = f"the bucket {self._bucket!r}" + (f" at {endpoint}" if endpoint else "")
-        super().__init__(str(config.get("prefix") or ""), name, config.get("total_size"))
+        super().__init__(str(config.get("prefix") or ""), name)
         self._fs = S3FileSystem(
             endpoint_url=endpoint,
             key=credentials.get("access_key_id"),
