@@ -15,6 +15,7 @@ from scale_core.errors import ConfigurationError
 from scale_core.mounts import Mounts
 
 Number = TypeVar("Number", int, float)
+SECRET_PREFIX = "SCALE_SECRET_"  # noqa: S105 - no secret: of variables that workspaces may name as their credentials
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -57,6 +58,8 @@ class Settings:
     mounts: Mapping[str, str] = field(default_factory=dict)
     nfs_exports: tuple[str, ...] = ()
     nfs_root: Path = Path("/run/scale/nfs")
+    secrets_dir: str = "/run/secrets"
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # the SCALE_SECRET_* variables
     strike_scan_s: float = 1.0
     strike_inotify: bool = True
     sweep_s: float = 5.0
@@ -124,6 +127,8 @@ class Settings:
             mounts=Mounts(parse_mounts(env.get("SCALE_MOUNTS", "")), nfs_exports, nfs_root),
             nfs_exports=nfs_exports,
             nfs_root=nfs_root,
+            secrets_dir=env.get("SCALE_SECRETS_DIR") or cls.secrets_dir,
+            secrets={name: value for name, value in env.items() if name.startswith(SECRET_PREFIX)},
             strike_scan_s=_number(env, "SCALE_STRIKE_SCAN_S", cls.strike_scan_s, float),
             strike_inotify=_switch(env, "SCALE_STRIKE_INOTIFY", default="1"),
             sweep_s=_number(env, "SCALE_SWEEP_S", cls.sweep_s, float),
