@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from scale_api import access, compression, conditional, database, docs, entry, errors, prometheus, resources
+from scale_api import access, compression, conditional, database, docs, entry, errors, prometheus, resources, ui
 from scale_api.json_provider import OrjsonProvider
 from scale_api.openapi import make_api
 from scale_core import VERSION, logs
@@ -44,6 +44,7 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
     api = make_api(app)
     resources.register(api)
     app.register_blueprint(docs.blueprint)
+    app.register_blueprint(ui.blueprint)
     app.register_blueprint(prometheus.blueprint)
     errors.init_app(app)  # after Api, which brings handlers of its own
     return app
