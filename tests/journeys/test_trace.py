@@ -59,7 +59,7 @@ def test_a_file_has_one_trace_down_to_its_product(scale: Scale) -> None:
     told = lines(scale, trace_id)
     for what in (
         "traced.txt' is INGESTED",
-        f"execution {execution['id']} of job {job['id']}: traced",
+        f"execution {execution['id']} of job {job['id']}, traced",
         "made 1 products",
     ):
         assert [line for line in told if what in line], (what, told)
