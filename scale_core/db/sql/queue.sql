@@ -49,7 +49,7 @@ WHERE queued <= :before AND (not_before IS NULL OR not_before <= now())
 ORDER BY priority, queued, job_exe_id
 LIMIT 50
 
--- samples -- one waiting execution of each job type, found by skipping through the index on job_type_id
+-- samples -- one waiting execution of each job type, found by skipping through the index on job_type_id: one that may start now, if there is one among the first hundred
 WITH RECURSIVE kinds AS (
     SELECT min(job_type_id) AS job_type_id FROM queue
     UNION ALL
@@ -59,8 +59,9 @@ WITH RECURSIVE kinds AS (
 SELECT sample.* FROM kinds
 CROSS JOIN LATERAL (
     SELECT job_exe_id, job_id, job_type_id, priority, queued, node_required_id,
-           cpus_required, mem_required, disk_total_required, gpus_required
-    FROM queue WHERE queue.job_type_id = kinds.job_type_id LIMIT 1
+           cpus_required, mem_required, disk_total_required, gpus_required, not_before
+    FROM (SELECT * FROM queue WHERE queue.job_type_id = kinds.job_type_id LIMIT 100) AS few
+    ORDER BY not_before NULLS FIRST LIMIT 1
 ) AS sample
 WHERE kinds.job_type_id IS NOT NULL
 
