@@ -101,7 +101,7 @@ def _run_job(spec: ExecutionSpec, places: Places, node: Node, cancel: Cancellati
         progress.arguments = shlex.join(arguments)
     with _Phase(progress, "job") as phase:
         cancel.check()
-        with node.gpus.lent(math.ceil(spec.gpus)) as gpus:
+        with node.gpus.lent(math.ceil(spec.gpus), node.engine.gpus_in_use if places.in_container else tuple) as gpus:
             ended = _run_with_timeout(spec, places, node, staged, (program, arguments), gpus, cancel)
         phase.exit_code = ended.exit_code
         disk_used = round(disk_usage(places.output), 3)
@@ -181,11 +181,11 @@ def _run(
     inputs = places.seen_input if places.input.exists() else None
     trace = tracing.header(spec.trace_id, spec.job_exe_id) if spec.trace_id else ""
     variables = environment.variables(spec.job_id, spec.job_exe_id, places.seen_output, inputs, trace)
-    variables |= node.gpus.variables(gpus)
+    variables |= node.gpus.variables(gpus, places.in_container)
     if not spec.docker_image:
         lane = node.lanes.lane()
         if lane is not None:
-            lane.begin(spec.mem, node.settings.job_pids)
+            lane.begin(spec.mem, node.settings.job_pids, spec.cpus)
         try:
             return processes.run(
                 [*program, *arguments],

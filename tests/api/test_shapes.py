@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -105,7 +106,7 @@ LISTS = [
     ("/files/", FILE),
     ("/queue/status/", words("job_type count longest_queued highest_priority reason")),
     ("/nodes/", NODE),
-    ("/nodes/status/", words("node is_online job_exe_counts job_exes_running")),
+    ("/nodes/status/", words("node is_online usage job_exe_counts job_exes_running")),
 ]
 
 
@@ -320,3 +321,18 @@ def test_what_a_node_really_uses_and_how_it_fares(client: FlaskClient, world: Wo
     node = fetch(client, f"/nodes/{world.node.id}/")
     assert node["resources"]["used"] == {"cpus": 3.25, "mem": 700.0, "disk": 9.0, "gpus": 0.0}
     assert node["health"]["next_probe"] == "2026-11-26T00:00:30Z"
+    (status,) = fetch(client, "/nodes/status/")["results"]
+    assert {**status["usage"], "measured": ""} == {"cpus": 3.25, "mem": 700.0, "disk": 9.0, "measured": ""}
+    assert status["usage"]["measured"].endswith("Z")
+
+
+def test_what_a_node_used_once_is_not_shown_as_what_it_uses(
+    client: FlaskClient, world: World, session: Session
+) -> None:
+    past = utcnow() - timedelta(minutes=4)
+    node_health.set_usage(session, {world.node.agent_id: {"cpus": 3.25, "mem": 700.0, "disk": 9.0}}, past)
+    session.commit()
+    (status,) = fetch(client, "/nodes/status/")["results"]
+    assert status["usage"] is None
+    node = fetch(client, f"/nodes/{world.node.id}/")
+    assert node["resources"]["used"]["cpus"] == float((world.node.resources.get("used") or {}).get("cpus") or 0.0)
