@@ -25,7 +25,7 @@ from bench.rows import make_no_op_type, migrate, queue_jobs, sqlalchemy_url
 from bench.server import BenchFailed, tree_cpu_s
 from scale_core.db.session import make_engine, make_sessions
 from scale_core.domain.job import Resources
-from scale_core.domain.scheduling import Offer
+from scale_core.domain.places import Offer
 from scale_core.domain.task import TaskUpdate
 from scale_core.services.node import Agent
 from scale_core.timestamps import utcnow

@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from scale_core.domain.job import Resources
+from scale_core.domain.places import FORGIVEN, NAMES, NodeState, Offer, Place, Places
 
-NAMES = {"cpus": "cpus", "mem": "MiB of memory", "disk": "MiB of disk", "gpus": "GPUs"}
-FORGIVEN = 0.001  # Mesos counts in thousandths
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What Mesos offers on one agent. `attributes` are as Mesos spells them; `entries` its resource objects."""
-
-    id: str
-    agent_id: str
-    hostname: str
-    port: int
-    resources: Resources
-    executor_ids: frozenset[str] = frozenset()
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    entries: tuple[Mapping[str, object], ...] = ()
-
-
-@dataclass(frozen=True)
-class NodeState:
-    """A node as the scheduler sees it. `refuses` says why it takes no new work (paused, …), empty: it does."""
-
-    node_id: int
-    agent_id: str
-    hostname: str
-    total: Resources = field(default_factory=Resources)  # zero: the master did not say yet
-    refuses: str = ""
-    is_probed: bool = False  # errors paused it; one execution may try (domain.node_health)
+KEPT_FREE = "nodes are kept free for jobs that have waited longer"
 
 
 @dataclass(frozen=True)
@@ -99,101 +72,45 @@ class Matching:
     reservations: Mapping[int, int]  # node id -> job_exe id
 
 
-@dataclass(slots=True)
-class _Place:
-    """A node in mid-decision: what is still free there, after our executor's own share where it does not run yet."""
-
-    state: NodeState
-    room: Resources
-    has_executor: bool
-    reserved_for: int | None = None
-
-    def rank(self, name: str) -> tuple[float, bool, str, int]:
-        """Orders places from the fullest to the emptiest by one resource."""
-        return getattr(self.room, name), not self.has_executor, self.state.hostname, self.state.node_id
-
-
-class _Ranking:
-    """The places that take work, sorted by what is free of each resource; kept in order while they fill up.
-
-    Entries need not be alike for it to be fast: whatever one needs, the fullest place that holds it is found by
-    bisection. Places that were used are put into their new order only when somebody looks.
-    """
-
-    def __init__(self, places: Iterable[_Place]) -> None:
-        self._places = {place.state.node_id: place for place in places}
-        self._sorted = {name: sorted(place.rank(name) for place in self._places.values()) for name in NAMES}
-        self._moved: dict[int, list[tuple[float, bool, str, int]]] = {}
-
-    def moving(self, place: _Place) -> None:
-        """To be called before the place changes."""
-        if place.state.node_id not in self._moved and place.state.node_id in self._places:
-            self._moved[place.state.node_id] = [place.rank(name) for name in NAMES]
-
-    def largest(self) -> Resources:
-        self._settle()
-        return Resources(**{name: (ranks[-1][0] if ranks else 0.0) for name, ranks in self._sorted.items()})
-
-    def from_fullest(self, name: str, least: float) -> Iterator[_Place]:
-        """The places with at least so much of a resource, the fullest first."""
-        self._settle()
-        ranks = self._sorted[name]
-        for index in range(bisect_left(ranks, (least - FORGIVEN,)), len(ranks)):
-            yield self._places[ranks[index][3]]
-
-    def _settle(self) -> None:
-        for node_id, before in self._moved.items():
-            place = self._places[node_id]
-            for name, rank in zip(NAMES, before, strict=True):
-                ranks = self._sorted[name]
-                del ranks[bisect_left(ranks, rank)]
-                insort(ranks, place.rank(name))
-        self._moved.clear()
-
-
 class Matcher:
     """Decides page by page; what one page used is gone for the next. Pages come in the queue's order.
 
-    `overhead` is what our executor itself needs, charged once on each agent that does not run it yet. An entry that
-    fits nowhere although it has waited for `reserve_after` keeps one node free of all others until it fits: give the
-    `reservations` of one round to the next, for those that still wait, and add these entries first.
+    `places` are used up while it decides; one Matcher at a time. An entry that fits nowhere although it has waited for
+    `reserve_after` keeps one node free of all others until it fits: give the `reservations` of one round to the next,
+    for those that still wait, and add these entries first.
     """
 
     def __init__(
         self,
-        offers: Iterable[Offer],
-        nodes: Iterable[NodeState],
+        places: Places,
         limits: Mapping[int, JobTypeLimits],
         *,
         now: datetime,
-        executor_id: str = "",
-        overhead: Resources | None = None,
         reserve_after: timedelta | None = None,
         reservations: Mapping[int, int] | None = None,
     ) -> None:
-        self._now = now
-        self._overhead = overhead or Resources()
-        self._reserve_after = reserve_after
-        self._places = _merge(offers, nodes, executor_id, self._overhead)
-        self._by_node = {place.state.node_id: place for place in self._places}
-        self._ranking = _Ranking(place for place in self._places if not place.state.refuses and place.room.mem > 0)
+        places.begin()
+        self._now, self._reserve_after = now, reserve_after
+        self._places = places
         self._headroom = {kind: limit.headroom() for kind, limit in limits.items()}
         self._limits = dict(limits)
         self._hopeless: dict[tuple[int, Resources, int | None], str] = {}
-        self._last_place: dict[tuple[int, Resources, int | None], _Place] = {}
+        self._last_place: dict[tuple[int, Resources, int | None], Place] = {}
         self._launches: list[Launch] = []
         self._waiting: dict[int, str] = {}
-        self._total = {name: sum(getattr(place.room, name) for place in self._places) for name in NAMES}
-        self._max_reserved = max(1, len(self._places) // 4)
-        self._reserved: dict[int, _Place] = {}
+        self._free = places.free()
+        self._max_reserved = max(1, len(places.cluster.by_node) // 4)
+        self._kept: dict[int, int] = {}  # job_exe id by node id
+        self._reserved: dict[int, Place] = {}  # by job_exe id
         for node_id, job_exe_id in (reservations or {}).items():
-            if node_id in self._by_node and not self._by_node[node_id].state.refuses:
-                self._keep(self._by_node[node_id], job_exe_id)
+            place = places.get(node_id)
+            if place is not None and not place.state.refuses:
+                self._keep(place, job_exe_id)
 
     @property
     def largest_free(self) -> Resources:
         """The most cpus, memory, disk and GPUs free at any one node that takes work: no entry above it can fit."""
-        return self._ranking.largest()
+        return self._places.largest()
 
     @property
     def blocked_types(self) -> list[int]:
@@ -204,6 +121,11 @@ class Matcher:
     def hopeless(self) -> list[tuple[int, Resources]]:
         """(job type, resources) that fit nowhere now: nor does what needs as much or more of everything."""
         return [(kind, needs) for kind, needs, node_required in self._hopeless if node_required is None]
+
+    @property
+    def is_short(self) -> bool:
+        """Whether something waits that more offers could start."""
+        return bool(self._hopeless)
 
     def add(self, entries: Iterable[QueueEntry]) -> list[Launch]:
         """Place another page; returns what starts."""
@@ -243,10 +165,8 @@ class Matcher:
             return "paused" if limit else ""
         return f"limit of {limit.max_scheduled} reached" if self._headroom[kind] == 0 else ""
 
-    def _start(self, entry: QueueEntry, place: _Place) -> None:
-        self._ranking.moving(place)
-        place.has_executor = True
-        place.room = place.room - entry.needs
+    def _start(self, entry: QueueEntry, place: Place) -> None:
+        self._places.take(place, entry.needs)
         self._release(entry.job_exe_id)
         self._last_place[entry.shape] = place
         headroom = self._headroom.get(entry.job_type_id)
@@ -254,7 +174,7 @@ class Matcher:
             self._headroom[entry.job_type_id] = headroom - 1
         self._launches.append(Launch(entry, place.state.node_id, place.state.agent_id))
 
-    def _find(self, entry: QueueEntry) -> _Place | None:
+    def _find(self, entry: QueueEntry) -> Place | None:
         """The fullest node that holds the entry, by the resource that is scarcest for it in the whole cluster."""
         kept = self._reserved.get(entry.job_exe_id)
         if kept is not None and self._takes(kept, entry):
@@ -263,28 +183,22 @@ class Matcher:
         if last is not None and self._takes(last, entry):
             return last  # taking from the best fit left it the best fit
         if entry.node_required_id is not None:
-            place = self._by_node.get(entry.node_required_id)
+            place = self._places.get(entry.node_required_id)
             return place if place is not None and self._takes(place, entry) else None
         scarcest = self._scarcest(entry.needs)
-        places = self._ranking.from_fullest(scarcest, getattr(entry.needs, scarcest))
+        places = self._places.from_fullest(scarcest, getattr(entry.needs, scarcest))
         return next((place for place in places if self._takes(place, entry)), None)
 
-    def _candidates(self, entry: QueueEntry) -> Sequence[_Place]:
-        if entry.node_required_id is None:
-            return self._places
-        place = self._by_node.get(entry.node_required_id)
-        return [place] if place else []
-
-    def _takes(self, place: _Place, entry: QueueEntry) -> bool:
+    def _takes(self, place: Place, entry: QueueEntry) -> bool:
         return (
             not place.state.refuses
-            and (place.reserved_for is None or place.reserved_for == entry.job_exe_id)
+            and self._kept.get(place.state.node_id, entry.job_exe_id) == entry.job_exe_id
             and place.room.holds(entry.needs)
         )
 
     def _scarcest(self, needs: Resources) -> str:
         def share(name: str) -> float:
-            return float(getattr(needs, name)) / max(self._total[name], 0.001)
+            return float(getattr(needs, name)) / max(self._free[name], 0.001)
 
         return max(NAMES, key=share)
 
@@ -293,25 +207,31 @@ class Matcher:
             return
         if entry.job_exe_id in self._reserved or len(self._reserved) >= self._max_reserved:
             return
-        able = [place for place in self._candidates(entry) if self._could_ever_take(place, entry)]
+        needs = entry.needs + self._places.overhead
+        able = (place for place in self._candidates(entry) if self._could_ever_take(place, needs))
         best = min(able, key=lambda place: (self._shortage(place, entry), place.state.hostname), default=None)
         if best is not None:
             self._keep(best, entry.job_exe_id)
 
-    def _keep(self, place: _Place, job_exe_id: int) -> None:
-        place.reserved_for = job_exe_id
+    def _candidates(self, entry: QueueEntry) -> Iterable[Place]:
+        if entry.node_required_id is None:
+            return self._places.all_taking()
+        place = self._places.get(entry.node_required_id)
+        return [place] if place else []
+
+    def _keep(self, place: Place, job_exe_id: int) -> None:
+        self._kept[place.state.node_id] = job_exe_id
         self._reserved[job_exe_id] = place
 
     def _release(self, job_exe_id: int) -> None:
         place = self._reserved.pop(job_exe_id, None)
         if place is not None:
-            place.reserved_for = None
+            del self._kept[place.state.node_id]
 
-    def _could_ever_take(self, place: _Place, entry: QueueEntry) -> bool:
-        total = place.state.total
-        return not place.state.refuses and place.reserved_for is None and (total - self._overhead).holds(entry.needs)
+    def _could_ever_take(self, place: Place, needs: Resources) -> bool:
+        return not place.state.refuses and place.state.node_id not in self._kept and place.state.total.holds(needs)
 
-    def _shortage(self, place: _Place, entry: QueueEntry) -> float:
+    def _shortage(self, place: Place, entry: QueueEntry) -> float:
         """How far the node is from holding the entry, as a share of all that it has."""
         room = place.room
         return max(
@@ -321,38 +241,46 @@ class Matcher:
 
     def _why(self, entry: QueueEntry) -> str:
         if entry.node_required_id is not None:
-            required = self._by_node.get(entry.node_required_id)
-            if required is None:
-                return f"node {entry.node_required_id}, which it must run on, is not online"
-            if required.state.refuses:
-                return f"{required.state.hostname}, which it must run on, is {required.state.refuses}"
-        places = [place for place in self._candidates(entry) if not place.state.refuses]
-        if not places:
-            return "every node is paused" if self._places else "no node is online"
-        free = [place for place in places if place.reserved_for in (None, entry.job_exe_id)]
-        if not free or any(place.room.holds(entry.needs) for place in places if place not in free):
-            return "nodes are kept free for jobs that have waited longer"
-        return self._shortfall(entry, free)
+            return self._why_not_on(entry.node_required_id, entry)
+        cluster = self._places.cluster
+        if not cluster.taking:
+            return "every node is paused" if cluster.by_node else "no node is online"
+        others = [place for job_exe_id, place in self._reserved.items() if job_exe_id != entry.job_exe_id]
+        if len(others) == len(cluster.taking) or any(place.room.holds(entry.needs) for place in others):
+            return KEPT_FREE
+        best = {name: self._most_free(name, entry) for name in NAMES}
+        return _shortfall(entry.needs, best, self._places.largest_node(), self._scarcest(entry.needs))
 
-    def _shortfall(self, entry: QueueEntry, places: Sequence[_Place]) -> str:
-        scarcest = self._scarcest(entry.needs)
-        lacking = [
-            name
-            for name in NAMES
-            if getattr(entry.needs, name) > max(getattr(place.room, name) for place in places) + 0.001
-        ]
-        name = lacking[0] if lacking else scarcest
-        biggest = max((place.state.total for place in places), key=lambda total: float(getattr(total, name)))
-        need = getattr(entry.needs, name)
-        if getattr(biggest, name) and need > getattr(biggest, name):
-            return f"needs {need:g} {NAMES[name]}, the largest node has {getattr(biggest, name):g}"
-        best = max(0.0, max(float(getattr(place.room, name)) for place in places))
-        if lacking:
-            return f"needs {need:g} {NAMES[name]}, best node has {best:g} free"
-        needs = ", ".join(
-            f"{getattr(entry.needs, each):g} {NAMES[each]}" for each in NAMES if getattr(entry.needs, each)
-        )
-        return f"needs {needs} at one node; no node has all of it free"
+    def _why_not_on(self, node_id: int, entry: QueueEntry) -> str:
+        place = self._places.get(node_id)
+        if place is None:
+            return f"node {node_id}, which it must run on, is not online"
+        if place.state.refuses:
+            return f"{place.state.hostname}, which it must run on, is {place.state.refuses}"
+        if self._kept.get(node_id, entry.job_exe_id) != entry.job_exe_id:
+            return KEPT_FREE
+        best = {name: float(getattr(place.room, name)) for name in NAMES}
+        return _shortfall(entry.needs, best, place.state.total, self._scarcest(entry.needs))
+
+    def _most_free(self, name: str, entry: QueueEntry) -> float:
+        """The most of a resource at a node that is not kept for another."""
+        for place in self._places.from_emptiest(name):
+            if self._kept.get(place.state.node_id, entry.job_exe_id) == entry.job_exe_id:
+                return float(getattr(place.room, name))
+        return 0.0
+
+
+def _shortfall(needs: Resources, best: Mapping[str, float], largest: Resources, scarcest: str) -> str:
+    """What is lacking, if `best` is the most that is free of each resource and `largest` the most that a node has."""
+    lacking = [name for name in NAMES if getattr(needs, name) > max(0.0, best[name]) + FORGIVEN]
+    name = lacking[0] if lacking else scarcest
+    need = getattr(needs, name)
+    if getattr(largest, name) and need > getattr(largest, name):
+        return f"needs {need:g} {NAMES[name]}, the largest node has {getattr(largest, name):g}"
+    if lacking:
+        return f"needs {need:g} {NAMES[name]}, best node has {max(0.0, best[name]):g} free"
+    together = ", ".join(f"{getattr(needs, each):g} {NAMES[each]}" for each in NAMES if getattr(needs, each))
+    return f"needs {together} at one node; no node has all of it free"
 
 
 def match(
@@ -368,35 +296,7 @@ def match(
     reservations: Mapping[int, int] | None = None,
 ) -> Matching:
     """Decide for one page of the queue; see Matcher."""
-    matcher = Matcher(
-        offers,
-        nodes,
-        limits,
-        now=now,
-        executor_id=executor_id,
-        overhead=overhead,
-        reserve_after=reserve_after,
-        reservations=reservations,
-    )
+    places = Places.of(offers, nodes, executor_id, overhead)
+    matcher = Matcher(places, limits, now=now, reserve_after=reserve_after, reservations=reservations)
     matcher.add(entries)
     return matcher.result()
-
-
-def _merge(offers: Iterable[Offer], nodes: Iterable[NodeState], executor_id: str, overhead: Resources) -> list[_Place]:
-    """One place for each node, with all that its agent offers; offers of agents that are no node yet are left out."""
-    offered: dict[str, tuple[Resources, bool]] = {}
-    for offer in offers:
-        free, has_executor = offered.get(offer.agent_id, (Resources(), False))
-        has_executor = has_executor or executor_id in offer.executor_ids
-        offered[offer.agent_id] = (free + offer.resources, has_executor)
-    places = []
-    for state in sorted(nodes, key=lambda state: state.agent_id):
-        free, has_executor = offered.get(state.agent_id, (Resources(), False))
-        if not state.total.holds(free):
-            state = replace(state, total=_larger(state.total, free))
-        places.append(_Place(state, free if has_executor else free - overhead, has_executor))
-    return places
-
-
-def _larger(one: Resources, other: Resources) -> Resources:
-    return Resources(max(one.cpus, other.cpus), max(one.mem, other.mem), max(one.disk, other.disk))

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from scale_core.domain.job import Resources
-from scale_core.domain.scheduling import NAMES, JobTypeLimits, QueueEntry
+from scale_core.domain.places import NAMES
+from scale_core.domain.scheduling import JobTypeLimits, QueueEntry
 
 NOBODY_LEADS = "no offer handler is running"
 PAUSED = "scheduling is paused"

@@ -14,7 +14,8 @@ from scale_core.db.job import Job, JobType
 from scale_core.db.node import Node, Scheduler
 from scale_core.db.queue import Queue
 from scale_core.domain.job import JobStatus, Resources
-from scale_core.domain.scheduling import NAMES, JobTypeLimits, QueueEntry
+from scale_core.domain.places import NAMES
+from scale_core.domain.scheduling import JobTypeLimits, QueueEntry
 from scale_core.domain.waiting import Circumstances, reason
 from scale_core.queries.listing import ALWAYS, Page, Period
 from scale_core.queries.shape import Json, Shape, by_id

@@ -16,7 +16,7 @@ from scale_core.db.node import Node, Scheduler
 from scale_core.db.session import QUEUE_CHANNEL, notify
 from scale_core.db.sql import load
 from scale_core.domain.job import Resources
-from scale_core.domain.scheduling import NodeState
+from scale_core.domain.places import NodeState
 from scale_core.errors import Conflict, Invalid, NotFound, Problem
 from scale_core.services import node_health
 
@@ -65,25 +65,36 @@ def register(session: Session, agents: Iterable[Agent], now: datetime) -> None:
     _write(session, known, fresh, now)
 
 
-def set_totals(session: Session, agents: Sequence[Agent], now: datetime) -> None:
-    """What the master lists: total and used resources of each agent; who is not listed is offline."""
+def set_totals(session: Session, agents: Sequence[Agent]) -> None:
+    """What the master lists of these agents: total and used resources; they are online."""
     session.execute(
         SQL["totals"],
         {
-            "recent": now - LIST_AGE,
             "agent_ids": [agent.agent_id for agent in agents],
             "resources": [orjson.dumps(_resources(agent)).decode() for agent in agents],
         },
     )
 
 
+def set_unlisted(session: Session, agent_ids: Sequence[str], now: datetime) -> None:
+    """The master does not list these agents: they are offline, unless they made an offer meanwhile."""
+    if agent_ids:
+        session.execute(SQL["unlisted"], {"agent_ids": list(agent_ids), "recent": now - LIST_AGE})
+
+
 def set_offline(session: Session, agent_ids: Sequence[str]) -> None:
     """The master gave these agents up."""
-    session.execute(update(Node).where(Node.agent_id.in_(agent_ids), Node.is_online).values(is_online=False))
+    if agent_ids:
+        session.execute(update(Node).where(Node.agent_id.in_(agent_ids), Node.is_online).values(is_online=False))
 
 
-def states(session: Session, now: datetime | None = None) -> list[NodeState]:
-    """Every online node, with the reason why it takes no work if it takes none. `now`: whether a probe is due."""
+def versions(session: Session) -> dict[int, str]:
+    """The online nodes by id, each with what changes when its row does; empty while only time tells how it is."""
+    return {row.id: row.version for row in session.execute(SQL["versions"])}
+
+
+def states(session: Session, now: datetime | None = None, ids: Sequence[int] | None = None) -> list[NodeState]:
+    """The online nodes (of these ids), with the reason why one takes no work. `now`: whether a probe is due."""
     query = select(
         Node.id,
         Node.agent_id,
@@ -95,6 +106,8 @@ def states(session: Session, now: datetime | None = None) -> list[NodeState]:
         Node.is_paused_errors,
         Node.health,
     ).where(Node.is_online)
+    if ids is not None:
+        query = query.where(Node.id.in_(ids))
     return [_state(row, now) for row in session.execute(query.order_by(Node.id))]
 
 

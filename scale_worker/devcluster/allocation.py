@@ -29,10 +29,12 @@ class Allocator:
         self._count = 0
         self._totals: dict[str, Resources] = {}
         self._free: dict[str, Resources] = {}
+        self._offerable: dict[str, None] = {}  # agents with enough free for an offer: few of many in a busy cluster
         self._inactive: set[str] = set()
 
     def add_agent(self, agent_id: str, total: Resources) -> None:
-        self._totals[agent_id] = self._free[agent_id] = total
+        self._totals[agent_id] = total
+        self._set_free(agent_id, total)
 
     def deactivate(self, agent_id: str) -> None:
         """Offer nothing of an agent that is away."""
@@ -45,6 +47,7 @@ class Allocator:
         """Forget an agent on which nothing is charged or offered any more."""
         self._inactive.discard(agent_id)
         del self._totals[agent_id], self._free[agent_id]
+        self._offerable.pop(agent_id, None)
 
     def offers_of(self, agent_id: str) -> list[Offer]:
         return [offer for offer in self.offers.values() if offer.agent_id == agent_id]
@@ -53,10 +56,17 @@ class Allocator:
         return self._totals[agent_id]
 
     def charge(self, agent_id: str, resources: Resources) -> None:
-        self._free[agent_id] -= resources
+        self._set_free(agent_id, self._free[agent_id] - resources)
 
     def release(self, agent_id: str, resources: Resources) -> None:
-        self._free[agent_id] += resources
+        self._set_free(agent_id, self._free[agent_id] + resources)
+
+    def _set_free(self, agent_id: str, free: Resources) -> None:
+        self._free[agent_id] = free
+        if free.is_offerable:
+            self._offerable[agent_id] = None
+        else:
+            self._offerable.pop(agent_id, None)
 
     def allocate(self, frameworks: Iterable[Framework], now: float) -> dict[str, list[Offer]]:
         """Make offers of all that is free and wanted; returned by framework id, one per agent."""
@@ -64,21 +74,22 @@ class Allocator:
         made: dict[str, list[Offer]] = {}
         if not candidates:
             return made
-        for agent_id, free in self._free.items():
-            if not free.is_offerable or agent_id in self._inactive:
-                continue
+        for agent_id in [agent_id for agent_id in self._offerable if agent_id not in self._inactive]:
+            free = self._free[agent_id]
             if len(candidates) > 1:
                 candidates.sort(key=self._share)
-            taker = next((f for f in candidates if not f.refuses(agent_id, free, now)), None)
-            if taker is not None:
-                made.setdefault(taker.id, []).append(self._offer(taker, agent_id, free))
+            for taker in candidates:
+                offered = free.offered_to(taker.role)
+                if offered.is_offerable and not taker.refuses(agent_id, offered, now):
+                    made.setdefault(taker.id, []).append(self._offer(taker, agent_id, offered))
+                    break
         return made
 
     def _offer(self, framework: Framework, agent_id: str, free: Resources) -> Offer:
         offer = Offer(f"{self._master_id}-O{self._count}", framework.id, agent_id, free)
         self._count += 1
         self.offers[offer.id] = offer
-        self._free[agent_id] = Resources()
+        self._set_free(agent_id, Resources() if free is self._free[agent_id] else self._free[agent_id] - free)
         return offer
 
     def _share(self, framework: Framework) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +41,38 @@ class ExecutorCharge:
     given: dict[str, Any] | None = None  # as the framework sent it: most later tasks repeat it to the letter
 
 
+class Executors(MutableMapping[tuple[str, str], ExecutorCharge]):
+    """The living executors of a framework by agent id and executor id; those of one agent are found at once."""
+
+    def __init__(self) -> None:
+        self._by_agent: dict[str, dict[str, ExecutorCharge]] = {}
+
+    def __getitem__(self, key: tuple[str, str]) -> ExecutorCharge:
+        return self.on(key[0])[key[1]]
+
+    def __setitem__(self, key: tuple[str, str], charge: ExecutorCharge) -> None:
+        self._by_agent.setdefault(key[0], {})[key[1]] = charge
+
+    def __delitem__(self, key: tuple[str, str]) -> None:
+        mine = self.on(key[0])
+        del mine[key[1]]
+        if not mine:
+            self._by_agent.pop(key[0], None)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return ((agent_id, executor_id) for agent_id, mine in self._by_agent.items() for executor_id in mine)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_agent.values()))
+
+    def on(self, agent_id: str) -> dict[str, ExecutorCharge]:
+        """By executor id."""
+        return self._by_agent.get(agent_id, {})
+
+    def forget_agent(self, agent_id: str) -> None:
+        self._by_agent.pop(agent_id, None)
+
+
 @dataclass
 class Refusal:
     """Resources of one agent that the framework does not want to be offered again until a loop time."""
@@ -59,7 +92,7 @@ class Framework:
     is_suppressed: bool = False
     tasks: dict[str, Task] = field(default_factory=dict)
     completed: deque[Task] = field(default_factory=lambda: deque(maxlen=COMPLETED_TASKS))
-    executors: dict[tuple[str, str], ExecutorCharge] = field(default_factory=dict)  # by agent id and executor id
+    executors: Executors = field(default_factory=Executors)
     refusals: dict[str, list[Refusal]] = field(default_factory=dict)  # by agent id
     removal: asyncio.TimerHandle | None = None
     heartbeat: asyncio.TimerHandle | None = None

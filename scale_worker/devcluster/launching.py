@@ -43,7 +43,7 @@ def offer_message(framework: Framework, offer: Offer, agent: AgentLink, host: st
     }
     if framework.has_capability("MULTI_ROLE"):
         message["allocation_info"] = extra["allocation_info"] = {"role": framework.role}
-    executors = [{"value": eid} for agent_id, eid in framework.executors if agent_id == agent.id]
+    executors = [{"value": executor_id} for executor_id in framework.executors.on(agent.id)]
     if executors:
         message["executor_ids"] = executors
     message["resources"] = offer.resources.to_message(extra)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from typing import Any
 
 from scale_worker.devcluster.allocation import Offer
@@ -25,7 +26,7 @@ _ALLOCATED = {"role": "*", "allocation_info": {"role": "*"}}
 
 
 def state(master: Master) -> dict[str, Any]:
-    info = master.info()
+    info, books = master.info(), _Books.of(master)
     return {
         **BUILD,
         "start_time": master.started,
@@ -40,7 +41,7 @@ def state(master: Master) -> dict[str, Any]:
         "leader": info["pid"],
         "leader_info": {name: info[name] for name in ("id", "pid", "port", "hostname")},
         "flags": {"allocation_interval": f"{master.allocator.interval_s:g}secs", "port": str(master.port)},
-        "slaves": [_brief(master, agent) for agent in master.agents.values()],
+        "slaves": [_brief(master, agent, books) for agent in master.agents.values()],
         "recovered_slaves": [],
         **frameworks(master),
         "orphan_tasks": [],
@@ -56,15 +57,17 @@ def frameworks(master: Master) -> dict[str, Any]:
 
 
 def agents(master: Master) -> dict[str, Any]:
-    return {"slaves": [_full(master, agent) for agent in master.agents.values()], "recovered_slaves": []}
+    books = _Books.of(master)
+    return {"slaves": [_full(master, agent, books) for agent in master.agents.values()], "recovered_slaves": []}
 
 
 def summary(master: Master) -> dict[str, Any]:
+    books = _Books.of(master)
     return {
         "hostname": master.host,
         "slaves": [
             {
-                **_brief(master, agent),
+                **_brief(master, agent, books),
                 **_counts(
                     task for f in master.frameworks.values() for task in _all_tasks(f) if task.agent_id == agent.id
                 ),
@@ -96,27 +99,32 @@ def _counts(tasks: Any) -> dict[str, int]:
     return {f"TASK_{name}": counts[f"TASK_{name}"] for name in _STATES}
 
 
-def _used(master: Master, agent: AgentLink) -> Resources:
-    used = Resources()
-    for framework in master.frameworks.values():
-        for task in framework.tasks.values():
-            if task.agent_id == agent.id and task.is_charged:
-                used += task.resources
-        for (agent_id, _), charge in framework.executors.items():
-            if agent_id == agent.id:
-                used += charge.resources
-    return used
+@dataclass(frozen=True)
+class _Books:
+    """What is used and what is offered, by agent, added up in one pass over tasks, executors and offers."""
+
+    used: dict[str, Resources] = field(default_factory=lambda: defaultdict(Resources))
+    offered: dict[str, Resources] = field(default_factory=lambda: defaultdict(Resources))
+
+    @classmethod
+    def of(cls, master: Master) -> _Books:
+        books = cls()
+        for framework in master.frameworks.values():
+            for task in framework.tasks.values():
+                if task.is_charged:
+                    books.used[task.agent_id] += task.resources
+            for (agent_id, _), charge in framework.executors.items():
+                books.used[agent_id] += charge.resources
+        for offer in master.allocator.offers.values():
+            books.offered[offer.agent_id] += offer.resources
+        return books
 
 
 def _sum(offers: list[Offer]) -> Resources:
     return sum((offer.resources for offer in offers), Resources())
 
 
-def _offered(master: Master, agent: AgentLink) -> Resources:
-    return _sum([offer for offer in master.allocator.offers.values() if offer.agent_id == agent.id])
-
-
-def _brief(master: Master, agent: AgentLink) -> dict[str, Any]:
+def _brief(master: Master, agent: AgentLink, books: _Books) -> dict[str, Any]:
     return {
         "id": agent.id,
         "hostname": agent.hostname,
@@ -125,10 +133,10 @@ def _brief(master: Master, agent: AgentLink) -> dict[str, Any]:
         "pid": f"slave(1)@{master.host}:{agent.port}",
         "registered_time": master.started,
         "resources": agent.total.to_state(),
-        "used_resources": _used(master, agent).to_state(),
-        "offered_resources": _offered(master, agent).to_state(),
-        "reserved_resources": {},
-        "unreserved_resources": agent.total.to_state(),
+        "used_resources": books.used[agent.id].to_state(),
+        "offered_resources": books.offered[agent.id].to_state(),
+        "reserved_resources": agent.total.to_state_by_role(),
+        "unreserved_resources": agent.total.to_unreserved_state(),
         "active": True,
         "deactivated": False,
         "version": VERSION,
@@ -136,13 +144,13 @@ def _brief(master: Master, agent: AgentLink) -> dict[str, Any]:
     }
 
 
-def _full(master: Master, agent: AgentLink) -> dict[str, Any]:
+def _full(master: Master, agent: AgentLink, books: _Books) -> dict[str, Any]:
     return {
-        **_brief(master, agent),
-        "reserved_resources_full": {},
-        "unreserved_resources_full": agent.total.to_message({"role": "*"}),
-        "used_resources_full": _used(master, agent).to_message(_ALLOCATED),
-        "offered_resources_full": _offered(master, agent).to_message(_ALLOCATED),
+        **_brief(master, agent, books),
+        "reserved_resources_full": agent.total.to_messages_by_role(),
+        "unreserved_resources_full": agent.total.offered_to("*").to_message({"role": "*"}),
+        "used_resources_full": books.used[agent.id].to_message(_ALLOCATED),
+        "offered_resources_full": books.offered[agent.id].to_message(_ALLOCATED),
     }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime, timedelta
@@ -25,17 +25,19 @@ from scale_core import history
 from scale_core.db.session import Sessions, transaction
 from scale_core.domain.execution import ExecutionSpec
 from scale_core.domain.node_health import HealthPolicy
-from scale_core.domain.scheduling import Launch, Matcher, Matching, NodeState, Offer
+from scale_core.domain.places import Offer
 from scale_core.domain.task import TaskUpdate
 from scale_core.errors import Deposed
-from scale_core.services import node, node_health, overdue, scheduling, task_status
-from scale_core.services.node import Agent
-from scale_core.services.scheduling import Heartbeat
+from scale_core.services import node_health, overdue, scheduling, task_status
+from scale_core.services.scheduling import Heartbeat, Started
 from scale_core.services.task_status import Applied
 from scale_worker.mesos import messages, reconciler
+from scale_worker.mesos.agents import Agents
+from scale_worker.mesos.assignment import Assignment
 from scale_worker.mesos.figures import Figures
 from scale_worker.mesos.messages import Event, ExecutorConfig, Message
 from scale_worker.mesos.offer_pool import OfferPool
+from scale_worker.mesos.pace import Pace
 from scale_worker.mesos.reconciler import Reconciler
 from scale_worker.mesos.wire import Refused
 
@@ -44,20 +46,15 @@ logger = logging.getLogger(__name__)
 EVENTS_A_ROUND = 5000
 IDLE_WAIT_S = 0.25
 BUSY_WAIT_S = 0.02
-UPDATES_A_BATCH = 500
+PART_S = 0.08  # a round writes updates and makes launches for about so long each, however slow the machine
+UPDATES_A_BATCH = (100, 500)
 MAX_POSTPONED = 3  # rounds in a row that only write updates, while more than a batch of them waits
-# Entries in a page of the queue: the first of a round is short and each further one twice as long, because a queue of
-# any length mostly waits for a few free places, and each entry that is claimed costs a row lock.
-FIRST_CLAIM = 50
-CLAIM_WINDOW = 500
-PAGES_A_ROUND = 20
-LAUNCHES_A_ROUND = 500
+LAUNCHES_A_ROUND = (100, 500)
 EPOCH_VALID_S = 1.0  # so long after a look a launch needs no further one: nobody is deposed that fast
 REMATCH_S = 0.8  # while offers are held and work waits: a pause may have been lifted without a NOTIFY
 REFUSE_S = 1.0  # for offers that nothing waiting fits into
 IDLE_REFUSE_S = 600.0  # with an empty queue; the next queue row revives
 REVIVE_EVERY_S = 0.1  # freed resources are offered at once instead of at the master's next tick
-LAST_OFFER_EVERY_S = 10.0
 NODES_EVERY_S = 1.0
 BEAT_EVERY_S = 2.0
 HEALTH_EVERY_S = 2.0
@@ -94,31 +91,6 @@ class HandlerConfig:
     epoch: int | None = None  # of our lead (scheduling.begin_epoch); None: nothing else can lead
 
 
-class QueueHead:
-    """The low-water mark of the queue: nothing waits before `place`. It moves up with the queue and down with news."""
-
-    def __init__(self) -> None:
-        self.place: scheduling.Place | None = None
-
-    @property
-    def just_before(self) -> scheduling.Place | None:
-        """For claims, which look behind a place."""
-        return (*self.place[:2], self.place[2] - 1) if self.place else None
-
-    def lower(self, since: tuple[int, datetime] | None) -> None:
-        """Something was queued, nothing of it before `since`; None: look from the very beginning."""
-        if since is None:
-            self.place = None
-        elif self.place is not None:
-            self.place = min(self.place, (*since, 0))
-
-    def find(self, session: Session) -> bool:
-        """Move up to the first row that waits; whether there is one."""
-        found = scheduling.head(session, self.place)
-        self.place = found or self.place
-        return found is not None
-
-
 class OfferHandler:
     """run_once is called by one thread for ever.
 
@@ -140,25 +112,23 @@ class OfferHandler:
         self._sessions, self._driver, self._inbox, self._config = sessions, driver, inbox, config
         self._on_ended, self._now, self._clock = on_ended, now, clock
         self._acknowledge = acknowledge or (lambda updates: self._try("acknowledge", driver.acknowledge, updates))
-        self._pool = OfferPool()
+        self._pool, self._agents = OfferPool(), Agents()
+        self._assignment = Assignment(config.executor, timedelta(seconds=config.reserve_after_s))
         self._figures = Figures(clock)
-        self._head = QueueHead()
+        self._update_pace, self._launch_pace = Pace(PART_S, *UPDATES_A_BATCH), Pace(PART_S, *LAUNCHES_A_ROUND)
         self._reconciler = Reconciler(config.reconcile_s)
         self._master: messages.Subscribed | None = None
         self._updates: dict[object, messages.UpdateReceived] = {}
         self._facts: list[Callable[[Session], list[int]]] = []  # to be written before anything else, in order
-        self._nodes: list[NodeState] = []
-        self._waiting: dict[int, str] = {}
-        self._reservations: Mapping[int, int] = {}
-        self._last_offer: dict[str, float] = {}
         self._usages: dict[str, Mapping[str, Any]] = {}  # by agent; the newest of each, until written
         self._killed: dict[str, float] = {}
         self._has_work = False
         self._is_dirty = True
         self._is_suppressed = False
-        self._wants_revive = False
+        self._has_freed = False  # something ended, so that there is more to be offered
+        self._is_short = False  # something waits that more offers could start
+        self._is_refusing = False  # offers were refused for long
         self._postponed = 0  # rounds in which nothing was launched because updates waited
-        self._launches: dict[int, Launch] = {}
         self._last_error: str | None = None
         self._database_failures = 0
         self._next: dict[str, float] = defaultdict(float)
@@ -227,7 +197,7 @@ class OfferHandler:
                     self._figures.add("rescinded")
                 case messages.QueueChanged(since=since):
                     self._is_dirty = True
-                    self._head.lower(since)
+                    self._assignment.head.lower(since)
                     if since is None:  # a cancel, a pause, an edit: to be seen to at once
                         self._next["kill"] = self._next["nodes"] = 0.0
                 case messages.NodeUsage(agent_id=agent_id, usage=usage):
@@ -235,7 +205,7 @@ class OfferHandler:
                 case messages.AgentLost(agent_id=agent_id):
                     self._lose_agent(agent_id)
                 case messages.AgentsListed(agents=agents):
-                    self._list_agents(agents)
+                    self._agents.listed(agents, self._clock())
                 case messages.Subscribed():
                     self._subscribe(event)
                 case messages.Disconnected():
@@ -250,7 +220,7 @@ class OfferHandler:
         logger.info("framework %s is subscribed at %s:%s", event.framework_id, event.master_hostname, event.master_port)
         self._master, self._last_error = event, None
         self._pool.clear()
-        self._is_suppressed, self._is_dirty = False, True
+        self._is_suppressed, self._is_refusing, self._is_dirty = False, False, True
         self._reconciler.subscribed(self._clock())
         self._facts.append(lambda session: self._save_framework(session, event.framework_id))
 
@@ -276,45 +246,13 @@ class OfferHandler:
         now, offers = self._clock(), tuple(offers)
         self._pool.add(offers, now)
         self._figures.add("offers", len(offers))
+        self._agents.offered(offers, now)
         self._is_dirty = True
-        seen, known = {}, {state.agent_id for state in self._nodes}
-        for offer in offers:
-            if (
-                offer.agent_id not in known
-                or now - self._last_offer.get(offer.agent_id, -LAST_OFFER_EVERY_S) >= LAST_OFFER_EVERY_S
-            ):
-                self._last_offer[offer.agent_id] = now
-                seen[offer.agent_id] = Agent(
-                    offer.agent_id, offer.hostname, offer.port, offer.attributes, has_offered=True
-                )
-        if seen:
-            self._facts.append(lambda session: self._register(session, list(seen.values())))
-
-    def _register(self, session: Session, agents: Sequence[Agent]) -> list[int]:
-        node.register(session, agents, self._now())
-        self._next["nodes"] = 0.0
-        return []
 
     def _lose_agent(self, agent_id: str) -> None:
         logger.warning("agent %s is lost", agent_id)
         self._pool.remove_agent(agent_id)
-        self._last_offer.pop(agent_id, None)
-
-        def set_offline(session: Session) -> list[int]:
-            node.set_offline(session, [agent_id])
-            self._next["nodes"] = 0.0
-            return []
-
-        self._facts.append(set_offline)
-
-    def _list_agents(self, agents: Sequence[Agent]) -> None:
-        def set_totals(session: Session) -> list[int]:
-            known = {state.agent_id for state in node.states(session)}
-            node.register(session, [agent for agent in agents if agent.agent_id not in known], self._now())
-            node.set_totals(session, agents, self._now())
-            return []
-
-        self._facts.append(set_totals)
+        self._agents.lost(agent_id)
 
     # what is written
 
@@ -337,18 +275,22 @@ class OfferHandler:
                 pass
 
     def _write_facts(self) -> None:
-        if not self._facts:
+        if not self._facts and not self._agents.has_news:
             return
         with self._transaction() as session:
             ended = [job_exe_id for write in self._facts for job_exe_id in write(session)]
+            if self._agents.has_news and self._agents.write(session, self._now()):
+                self._next["nodes"] = 0.0
         self._facts.clear()
+        self._agents.written()
         self._announce(ended)
 
     def _apply_updates(self) -> None:
         """One batch; between two there is a look at the offers, so that a flood of news holds nobody up."""
-        keys = list(islice(self._updates, UPDATES_A_BATCH))
+        keys = list(islice(self._updates, self._update_pace.size))
         if not keys:
             return
+        self._update_pace.begin()
         updates = [self._updates[key].decode() for key in keys]
         applied = self._apply(updates)
         history.note_each("written", updates, "task_id", "state")
@@ -356,12 +298,12 @@ class OfferHandler:
             history.note("finished", job_exe_ids=applied.completed)
         for key in keys:
             del self._updates[key]
+        self._update_pace.done(len(updates))
         self._figures.add("updates", len(updates))
         self._acknowledge(updates)
         self._announce(applied.ended)
         self._kill(applied.kill)
-        if self._has_work and any(update.is_terminal for update in updates):
-            self._wants_revive = True  # what those tasks held is free now
+        self._has_freed = self._has_freed or any(update.is_terminal for update in updates)
 
     def _apply(self, updates: Sequence[TaskUpdate]) -> Applied:
         try:
@@ -393,7 +335,9 @@ class OfferHandler:
     def _maintain(self) -> None:
         if self._is_time("nodes", NODES_EVERY_S):
             with self._transaction() as session:
-                self._nodes = node.states(session, self._now())
+                if self._agents.read(session, self._now()):
+                    self._assignment.places.set_cluster(self._agents.cluster)
+                    self._is_dirty = self._is_dirty or bool(self._pool)
         if self._master is not None:
             self._reconcile()
             if self._is_time("kill", KILL_EVERY_S):
@@ -450,8 +394,8 @@ class OfferHandler:
         with self._transaction() as session:
             state = scheduling.load_scheduler(session)
             if self._is_time("head", HEAD_EVERY_S):
-                self._head.lower(None)
-            self._has_work = self._head.find(session) and not state.is_paused
+                self._assignment.head.lower(None)
+            self._has_work = self._assignment.head.find(session) and not state.is_paused
             self._is_dirty = self._is_dirty or (self._has_work and self._is_suppressed)
             waiting = self._explain(session, state.is_paused)
             beat = Heartbeat(
@@ -470,11 +414,8 @@ class OfferHandler:
         samples = scheduling.samples(session)
         if is_paused or self._master is None:
             return {entry.job_type_id: "scheduling is paused" if is_paused else MASTER_AWAY for entry in samples}
-        matcher = self._matcher(session)
-        reasons = {
-            entry.job_type_id: matcher.reason(entry) or self._waiting.get(entry.job_type_id) for entry in samples
-        }
-        return {kind: reason for kind, reason in reasons.items() if reason}
+        self._pool.show(self._assignment.places)
+        return self._assignment.reasons(session, samples, self._now())
 
     # what starts
 
@@ -482,11 +423,12 @@ class OfferHandler:
         if not self._is_dirty or self._master is None or self._is_behind():
             return
         self._is_dirty = False
+        self._launch_pace.begin()
         try:
             with self._transaction() as session:
                 state = scheduling.load_scheduler(session)
-                self._has_work = self._head.find(session) and not state.is_paused
-                started = self._start(session) if self._has_work and self._pool else scheduling.Started(())
+                self._has_work = self._assignment.head.find(session) and not state.is_paused
+                started = self._start(session) if self._has_work and self._pool else Started(())
         except SQLAlchemyError:
             self._is_dirty = True
             raise
@@ -494,82 +436,42 @@ class OfferHandler:
         self._announce(started.broken)
         self._figures.add("launches", len(started.specs))
         self._launch(started.specs)
-        self._wants_revive = self._wants_revive or (self._has_work and self._is_suppressed)
+        self._launch_pace.done(len(started.specs))
+        self._is_short = self._has_work and (self._is_short or not self._pool)
 
     def _is_behind(self) -> bool:
         """Every launch brings two updates at least: who launches while they pile up falls behind ever further."""
-        if len(self._updates) < UPDATES_A_BATCH or self._postponed >= MAX_POSTPONED:
+        if len(self._updates) < self._update_pace.size or self._postponed >= MAX_POSTPONED:
             self._postponed = 0
             return False
         self._postponed += 1
         return True
 
-    def _start(self, session: Session) -> scheduling.Started:
-        kept = {entry.job_exe_id: entry for entry in scheduling.reserving(session, self._reservations.values())}
-        self._reservations = {node: job_exe_id for node, job_exe_id in self._reservations.items() if job_exe_id in kept}
-        matcher = self._matcher(session)
-        matcher.add(kept.values())
-        self._match(session, matcher, kept.keys())
-        matching = matcher.result()
-        self._waiting, self._reservations = dict(matching.waiting), matching.reservations
-        self._launches = self._by_execution(matching)
-        launches: Sequence[Launch] = matching.launches
-        if probed := {state.node_id for state in self._nodes if state.is_probed}:
-            launches = node_health.limit_probes(session, launches, probed)
-            self._next["nodes"], self._is_dirty = 0.0, len(launches) < len(matching.launches) or self._is_dirty
-        return scheduling.start(session, launches, self._now())
-
-    def _by_execution(self, matching: Matching) -> dict[int, Launch]:
-        return {launch.entry.job_exe_id: launch for launch in matching.launches}
-
-    def _matcher(self, session: Session) -> Matcher:
-        return Matcher(
-            self._pool.offers,
-            self._nodes,
-            scheduling.limits(session),
-            now=self._now(),
-            executor_id=self._config.executor.id,
-            overhead=self._config.executor.resources,
-            reserve_after=timedelta(seconds=self._config.reserve_after_s),
-            reservations=self._reservations,
-        )
-
-    def _match(self, session: Session, matcher: Matcher, seen: Collection[int]) -> None:
-        after, launched = self._head.just_before, 0
-        reserve_after = timedelta(seconds=self._config.reserve_after_s)
-        extra = scheduling.overdue(
-            session, matcher.largest_free, matcher.blocked_types, self._now(), reserve_after, self._head.place
-        )
-        for number in range(PAGES_A_ROUND):
-            window = min(FIRST_CLAIM * 2**number, CLAIM_WINDOW)
-            free, blocked = matcher.largest_free, matcher.blocked_types
-            page = scheduling.claim(session, window, free, blocked, after, matcher.hopeless)
-            launched += len(matcher.add(entry for entry in [*page, *extra] if entry.job_exe_id not in seen))
-            extra = []
-            if len(page) < window:
-                return
-            after = page[-1].key
-            if launched >= LAUNCHES_A_ROUND:
-                break
-        self._is_dirty = True  # there is more than one round can look at
+    def _start(self, session: Session) -> Started:
+        self._pool.show(self._assignment.places)
+        started = self._assignment.start(session, self._launch_pace.size, self._now())
+        self._is_short, self._is_dirty = self._assignment.is_short, self._assignment.has_more
+        if self._agents.cluster.probed:
+            self._next["nodes"] = 0.0
+        return started
 
     def _launch(self, specs: Sequence[ExecutionSpec]) -> None:
         by_agent: dict[str, list[ExecutionSpec]] = defaultdict(list)
         for spec in specs:
-            by_agent[self._launches[spec.job_exe_id].agent_id].append(spec)
+            by_agent[self._assignment.launches[spec.job_exe_id].agent_id].append(spec)
         for agent_id, mine in by_agent.items():
             self._recheck_epoch()
             self._launch_on(agent_id, mine)
 
     def _launch_on(self, agent_id: str, specs: Sequence[ExecutionSpec]) -> None:
         """Use all offers of the agent at once. What does not arrive is found by reconciliation."""
-        offers = self._pool.take(agent_id)
+        offers, launches = self._pool.take(agent_id), self._assignment.launches
         purse = messages.Purse(offers)
         running = {executor_id for offer in offers for executor_id in offer.executor_ids}
         framework_id = self._master.framework_id if self._master else ""
         executor = purse.executor(self._config.executor, framework_id, running)
         tasks = [
-            messages.build_task_info(spec, agent_id, executor, purse.take(self._launches[spec.job_exe_id].entry.needs))
+            messages.build_task_info(spec, agent_id, executor, purse.take(launches[spec.job_exe_id].entry.needs))
             for spec in specs
         ]
         if not self._try("launch", self._driver.launch, [offer.id for offer in offers], tasks):
@@ -585,13 +487,21 @@ class OfferHandler:
             return
         if self._has_work:
             self._decline(self._pool.take_expired(self._clock() - self._config.offer_hold_s), REFUSE_S)
-            if self._wants_revive and self._is_time("revive", REVIVE_EVERY_S):
-                self._wants_revive = not self._try("revive", self._driver.reviveOffers)
-                self._is_suppressed = self._is_suppressed and self._wants_revive
+            is_due = self._wants_revive and self._is_time("revive", REVIVE_EVERY_S)
+            if is_due and self._try("revive", self._driver.reviveOffers):
+                self._has_freed = self._is_refusing = self._is_suppressed = False
         elif not self._is_dirty:
-            self._decline(self._pool.clear(), IDLE_REFUSE_S)
-            if not self._is_suppressed:
+            # held a little longer, because what comes next can start on them at once
+            expired = self._pool.take_expired(self._clock() - self._config.offer_hold_s)
+            self._decline(expired, IDLE_REFUSE_S)
+            self._is_refusing = self._is_refusing or bool(expired)
+            if not self._pool and not self._is_suppressed:
                 self._is_suppressed = self._try("suppress", self._driver.suppressOffers)
+
+    @property
+    def _wants_revive(self) -> bool:
+        """Whether Mesos should offer what is free now, and what we refused for long."""
+        return self._has_work and self._is_short and (self._has_freed or self._is_refusing or self._is_suppressed)
 
     def _decline(self, offers: Sequence[Offer], refuse_s: float) -> None:
         if offers:

@@ -31,6 +31,7 @@ FINISH_CHUNK = 50
 GATHER_S = 0.05  # under load what ends meanwhile shares a message; one that ends alone goes at once
 RETRY_S = 2.0
 AGENTS_EVERY_S = 10.0
+AGENTS_A_SECOND = 100  # a list of thousands takes a while to read and to write down: it is asked for less often
 HTTP_TIMEOUT_S = 10.0
 
 
@@ -89,7 +90,7 @@ class QueueListener(Watcher):
 
 
 class AgentWatcher(Watcher):
-    """Asks the master for its agents: their totals, and who is there."""
+    """Asks the master for its agents: what of them a framework of our role may use, and who is there."""
 
     def __init__(
         self,
@@ -97,19 +98,23 @@ class AgentWatcher(Watcher):
         credentials: tuple[str, str],
         inbox: SimpleQueue[Any],
         stopping: threading.Event,
+        role: str = "*",
     ) -> None:
         super().__init__("agent watcher", stopping)
-        self._master, self._credentials, self._inbox = master, credentials, inbox
+        self._master, self._credentials, self._inbox, self._role = master, credentials, inbox, role
 
     def run(self) -> None:
+        pause_s = AGENTS_EVERY_S
         while not self.stopping.is_set():
             address = self._master()
             try:
                 if address:
-                    self._inbox.put(parse_agents(self._ask(address)))
+                    listed = parse_agents(self._ask(address), self._role)
+                    self._inbox.put(listed)
+                    pause_s = max(AGENTS_EVERY_S, len(listed.agents) / AGENTS_A_SECOND)
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
                 logger.debug("the master did not list its agents: %r", error)
-            self.stopping.wait(AGENTS_EVERY_S if address else 0.2)
+            self.stopping.wait(pause_s if address else 0.2)
 
     def _ask(self, address: str) -> dict[str, Any]:
         host, _, port = address.rpartition(":")

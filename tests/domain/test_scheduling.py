@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scale_core.domain.job import Resources
-from scale_core.domain.scheduling import JobTypeLimits, Matcher, NodeState, Offer, QueueEntry, match
+from scale_core.domain.places import NodeState, Offer, Places
+from scale_core.domain.scheduling import JobTypeLimits, Matcher, QueueEntry, match
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 BIG = Resources(8, 8000, 8000)
@@ -92,7 +93,7 @@ def test_paused_and_full_types_wait_with_their_reason() -> None:
 
 def test_blocked_types_are_those_that_may_start_nothing_more() -> None:
     limits = {1: JobTypeLimits(is_paused=True), 3: JobTypeLimits(max_scheduled=1)}
-    matcher = Matcher(OFFERS, NODES, limits, now=NOW, executor_id="ours")
+    matcher = Matcher(Places.of(OFFERS, NODES, "ours"), limits, now=NOW)
     assert matcher.blocked_types == [1]
     matcher.add([entry(1, kind=3)])
     assert matcher.blocked_types == [1, 3]
@@ -181,7 +182,7 @@ def test_nothing_is_reserved_for_what_no_node_could_ever_hold() -> None:
 
 
 def test_pages_go_on_where_the_last_one_ended() -> None:
-    matcher = Matcher([offer("a", 2)], NODES, {}, now=NOW, executor_id="ours")
+    matcher = Matcher(Places.of([offer("a", 2)], NODES, "ours"), {}, now=NOW)
     assert len(matcher.add([entry(1)])) == 1
     assert len(matcher.add([entry(2), entry(3)])) == 1
     assert matcher.largest_free.cpus == 0
@@ -215,6 +216,6 @@ def test_a_job_that_needs_gpus_waits_for_a_node_that_has_them() -> None:
     wants = replace(entry(1), needs=Resources(1, 100, 10, 2))
     offers = [offer("a", 4), replace(offer("b", 8), resources=Resources(8, 8000, 8000, 1))]
     matching = match([wants], offers, NODES, {}, now=NOW, executor_id="ours")
-    assert matching.waiting == {1: "needs 2 GPUs, best node has 1 free"}
+    assert matching.waiting == {1: "needs 2 GPUs, the largest node has 1"}
     offers[0] = replace(offers[0], resources=Resources(4, 8000, 8000, 2))
     assert placed(match([wants], offers, NODES, {}, now=NOW, executor_id="ours")) == [(1, "a")]

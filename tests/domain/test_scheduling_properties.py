@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scale_core.domain.job import Resources
-from scale_core.domain.scheduling import JobTypeLimits, Matcher, NodeState, Offer, QueueEntry, match
+from scale_core.domain.places import NodeState, Offer, Places
+from scale_core.domain.scheduling import JobTypeLimits, Matcher, QueueEntry, match
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 TOTAL = Resources(8, 8000, 8000)
@@ -60,7 +61,7 @@ def test_nobody_waits_while_a_later_one_that_needs_as_much_starts(
     """Priority is inverted only by fit: whoever started behind a waiting entry needed less of something."""
     waiting = sorted(entries_of(wants), key=lambda entry: entry.key)
     nodes = [node(number) for number in range(len(has))]
-    matcher = Matcher(offers_of(has), nodes, {}, now=NOW, executor_id="ours")
+    matcher = Matcher(Places.of(offers_of(has), nodes, "ours"), {}, now=NOW)
     for start in range(0, len(waiting), page):
         matcher.add(waiting[start : start + page])
     launches = matcher.result().launches
@@ -105,7 +106,7 @@ def test_a_reservation_always_ends_with_its_job_running(stream: list[tuple[int, 
         now = NOW + timedelta(seconds=round_)
         later = timedelta(seconds=60)
         matcher = Matcher(
-            offers, states, {}, now=now, executor_id="ours", reserve_after=later, reservations=reservations
+            Places.of(offers, states, "ours"), {}, now=now, reserve_after=later, reservations=reservations
         )
         if reservations:
             matcher.add([large])

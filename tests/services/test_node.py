@@ -61,9 +61,8 @@ def test_the_master_says_totals_and_who_is_there(session: Session) -> None:
     make_node(session, agent_id="S0", is_online=False)
     make_node(session, agent_id="S1")
     make_node(session, agent_id="S2", is_paused=True, pause_reason="disk")
-    node.set_totals(
-        session, [Agent("S0", "x", 1, total=Resources(8, 100, 10), used=Resources(1)), Agent("S2", "x", 1)], NOW
-    )
+    node.set_totals(session, [Agent("S0", "x", 1, total=Resources(8, 100, 10), used=Resources(1))])
+    node.set_unlisted(session, ["S1"], NOW)
     online = {row.agent_id: row.is_online for row in all_nodes(session)}
     assert online == {"S0": True, "S1": False, "S2": True}
     first, last = node.states(session)
@@ -76,7 +75,7 @@ def test_the_master_says_totals_and_who_is_there(session: Session) -> None:
 def test_an_offer_outweighs_a_list_that_was_made_before_it(session: Session) -> None:
     make_node(session, agent_id="S0", last_offer=NOW)
     make_node(session, agent_id="S1", last_offer=NOW - timedelta(hours=1))
-    node.set_totals(session, [], NOW)
+    node.set_unlisted(session, ["S0", "S1"], NOW)
     assert [state.agent_id for state in node.states(session)] == ["S0"]
 
 

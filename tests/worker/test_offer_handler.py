@@ -17,7 +17,7 @@ from scale_core.db.node import Node, Scheduler
 from scale_core.db.queue import Queue
 from scale_core.domain.execution import Outcome, StatusData, StoredFile
 from scale_core.domain.job import ExecutionStatus, JobStatus, Resources
-from scale_core.domain.scheduling import Offer
+from scale_core.domain.places import Offer
 from scale_core.domain.task import TaskState, TaskUpdate
 from scale_core.services import node, scheduling
 from scale_worker.mesos import messages, offer_handler
@@ -172,7 +172,12 @@ def test_with_an_empty_queue_offers_go_back_and_none_are_wanted_until_there_is_w
     bench: Bench, session: Session
 ) -> None:
     bench.round(bench.offer())
-    assert [name for name, _ in bench.calls if name != "reconcile"] == ["decline", "suppress"]
+    bench.round(bench.offer("O3", "S1"), after=4)
+    assert [name for name, _ in bench.calls if name != "reconcile"] == []
+    bench.round(after=2)
+    assert bench.driver.of("decline") == [(["O1"], 600.0)]
+    bench.round(after=4)
+    assert [name for name, _ in bench.calls if name != "reconcile"] == ["decline", "decline", "suppress"]
     make_queued(session)
     session.commit()
     bench.round(messages.QueueChanged(), after=1)
@@ -200,6 +205,10 @@ def test_a_rescinded_offer_and_those_of_a_lost_agent_are_not_used(bench: Bench, 
         messages.AgentLost("S1"),
     )
     assert bench.launched() == []
+    assert {row.agent_id: row.is_online for row in session.scalars(select(Node))} == {"S0": True}
+    bench.round(bench.offer("O3", agent="S1"), after=1)
+    bench.round(messages.AgentLost("S1"), after=1)
+    session.expire_all()
     assert {row.agent_id: row.is_online for row in session.scalars(select(Node))} == {"S0": True, "S1": False}
 
 
@@ -208,6 +217,7 @@ def test_a_paused_scheduler_starts_nothing_and_says_so(bench: Bench, session: Se
     node.set_scheduler_paused(session, True)
     session.commit()
     bench.round(bench.offer())
+    bench.round(after=6)
     assert bench.launched() == []
     assert bench.driver.of("decline")
     kind = session.get_one(Job, execution.job_id).job_type_id
@@ -230,7 +240,7 @@ def test_why_jobs_wait_is_told(bench: Bench, session: Session) -> None:
 def test_a_large_backlog_that_fits_nowhere_does_not_hold_up_what_fits(
     bench: Bench, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scale_worker.mesos.offer_handler.CLAIM_WINDOW", 3)
+    monkeypatch.setattr("scale_worker.mesos.assignment.CLAIM_WINDOW", 3)
     kind = make_job_type(session)
     for _ in range(10):
         make_queued(session, kind, priority=1, cpus=3.5, mem=990)
@@ -397,7 +407,7 @@ def test_a_pause_of_a_node_that_is_announced_holds_from_the_next_round_on(bench:
 def test_news_that_piles_up_comes_before_launches_but_never_for_long(bench: Bench, session: Session) -> None:
     make_queued(session)
     session.commit()
-    flood = [update(f"unknown-{n}", uuid=f"u{n}") for n in range(offer_handler.UPDATES_A_BATCH * 9)]
+    flood = [update(f"unknown-{n}", uuid=f"u{n}") for n in range(offer_handler.UPDATES_A_BATCH[-1] * 9)]
     bench.round(bench.offer(), *flood)
     assert bench.driver.of("launch") == []
     for number in range(offer_handler.MAX_POSTPONED):

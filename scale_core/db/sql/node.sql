@@ -19,14 +19,16 @@ FROM unnest(CAST(:ids AS bigint[]), CAST(:ports AS int[]), CAST(:agent_ids AS te
             CAST(:last_offers AS timestamptz[])) AS u (id, port, agent_id, attributes, last_offer)
 WHERE n.id = u.id
 
--- totals -- written only where they changed; an agent that the master does not list is offline, unless it made an offer
--- while the list was on its way
-WITH said AS (
-    SELECT * FROM unnest(CAST(:agent_ids AS text[]), CAST(:resources AS text[])) AS u (agent_id, resources)
-)
+-- totals -- written only where they changed
 UPDATE node n
-SET resources = coalesce(CAST(said.resources AS jsonb), n.resources), is_online = said.agent_id IS NOT NULL,
-    last_modified = clock_timestamp()
-FROM (SELECT * FROM node WHERE NOT (is_online AND coalesce(last_offer > :recent, false) AND agent_id <> ALL (CAST(:agent_ids AS text[])))) o LEFT JOIN said ON said.agent_id = o.agent_id
-WHERE n.id = o.id
-  AND (o.is_online <> (said.agent_id IS NOT NULL) OR o.resources <> coalesce(CAST(said.resources AS jsonb), o.resources))
+SET resources = CAST(said.resources AS jsonb), is_online = true, last_modified = clock_timestamp()
+FROM unnest(CAST(:agent_ids AS text[]), CAST(:resources AS text[])) AS said (agent_id, resources)
+WHERE n.agent_id = said.agent_id AND NOT (n.is_online AND n.resources = CAST(said.resources AS jsonb))
+
+-- unlisted -- an agent that made an offer while the master's list was on its way is online
+UPDATE node SET is_online = false, last_modified = clock_timestamp()
+WHERE agent_id = ANY (CAST(:agent_ids AS text[])) AND is_online AND NOT coalesce(last_offer > :recent, false)
+
+-- versions -- of a node that errors paused, time alone may change what it takes
+SELECT id, CASE WHEN is_paused_errors THEN '' ELSE CAST(xmin AS text) END AS version
+FROM node WHERE is_online ORDER BY id
