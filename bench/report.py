@@ -150,16 +150,22 @@ class SchedulerResult:
 @dataclass(frozen=True)
 class IngestResult:
     """Small files per second and large ones in MiB/s, through Scale and by `cp`; `ingested` is the time from a file's
-    rename to INGESTED, one file at a time beside `old` others."""
+    rename to INGESTED, `running` to the start of the job that it triggers, one file at a time beside `old` others.
+    `cpu_ms` is per small file; `memory_mib` is held before, after each burst, after the trickle, at the end."""
 
     small: int
+    bursts: int
     small_rate: float
     small_copy_rate: float
+    cpu_ms: Mapping[str, float]
     old: int
+    inotify: bool
     ingested: Spread
+    running: Spread
     large_mib: int
     large_rate: float
     large_copy_rate: float
+    memory_mib: Sequence[Mapping[str, float]]
     bench: str = "ingest"
     load: tuple[float, ...] = ()  # of the machine before: 1, 5 and 15 minutes
     cores: int = os.cpu_count() or 1
@@ -173,8 +179,66 @@ class IngestResult:
             table.add_column(column, justify="right" if column else "left")
         table.add_row(f"{self.small} small files at once, files/s", f"{self.small_rate}", f"{self.small_copy_rate}")
         table.add_row(f"{self.large_mib} MiB of large files, MiB/s", f"{self.large_rate}", f"{self.large_copy_rate}")
-        spread = f"{self.ingested.p50:.0f}, {self.ingested.p95:.0f}, {self.ingested.max:.0f}"
-        table.add_row(f"rename to INGESTED beside {self.old} old ones: p50, p95, max, ms", spread)
+        found = "inotify" if self.inotify else "scans"
+        for what, times in (("INGESTED", self.ingested), ("the triggered job RUNNING", self.running)):
+            spread = f"{times.p50:.0f}, {times.p95:.0f}, {times.max:.0f}"
+            table.add_row(f"rename to {what}, by {found}, beside {self.old} old ones: p50, p95, max, ms", spread)
+        for name, used in sorted(self.cpu_ms.items(), key=lambda item: -item[1]):
+            table.add_row(f"CPU of {name}, ms for a small file", f"{used:.2f}")
+        for name in ("worker", "scheduler", "executor"):
+            held = " ".join(f"{each.get(name, 0):.0f}" for each in self.memory_mib)
+            table.add_row(f"memory of {name}, MiB, in turn", held)
+        table.caption = f"load before: {' '.join(f'{value:.2f}' for value in self.load)}"
+        Console().print(table)
+
+
+@dataclass(frozen=True)
+class RecipesResult:
+    """`rate` is jobs per second, `queued_rate` recipes per second that one client queues.
+
+    `child_queued` is the time from the end of a job's last parent to its own place in the queue, `child_started` to its
+    start: with all recipes at once, and while they come steadily at half that rate. `day` is the time to compute the
+    figures of a day, `plot` to answer a year of them. What was left out is None.
+    """
+
+    recipes: int
+    agents: int
+    executions: int
+    wall_s: float | None = None
+    rate: float | None = None
+    queued_rate: float | None = None
+    child_queued_at_once: Spread | None = None
+    child_queued: Spread | None = None
+    child_started: Spread | None = None
+    cpu_ms: Mapping[str, float] | None = None
+    day: Spread | None = None
+    plot: Mapping[str, Spread] | None = None
+    bench: str = "recipes"
+    load: tuple[float, ...] = ()  # of the machine before: 1, 5 and 15 minutes
+    cores: int = os.cpu_count() or 1
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    def show(self) -> None:
+        table = Table(title=f"{self.recipes} recipes of 10 jobs, {self.agents} agents, {self.cores} cores; times in ms")
+        for column in ("", "", "p50", "p95", "max"):
+            table.add_column(column, justify="right" if column else "left")
+        if self.rate is not None:
+            table.add_row("jobs/s", f"{self.rate:.0f}")
+            table.add_row("recipes queued by one client, /s", f"{self.queued_rate:.0f}")
+        spreads = {
+            "end of the last parent to QUEUED, all at once": self.child_queued_at_once,
+            "end of the last parent to QUEUED, half that rate": self.child_queued,
+            "end of the last parent to RUNNING, half that rate": self.child_started,
+            f"figures of a day of {self.executions} executions": self.day,
+            **{f"plot of a year, all columns: {name}": spread for name, spread in (self.plot or {}).items()},
+        }
+        for name, spread in spreads.items():
+            if spread:
+                table.add_row(name, "", f"{spread.p50:.1f}", f"{spread.p95:.1f}", f"{spread.max:.1f}")
+        for name, used in sorted((self.cpu_ms or {}).items(), key=lambda item: -item[1]):
+            table.add_row(f"CPU of {name}, ms each", f"{used:.3f}")
         table.caption = f"load before: {' '.join(f'{value:.2f}' for value in self.load)}"
         Console().print(table)
 
@@ -184,9 +248,9 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def show(result: JobsResult | ApiResult | SchedulerResult | IngestResult) -> None:
+def show(result: JobsResult | ApiResult | SchedulerResult | IngestResult | RecipesResult) -> None:
     """The table, and as the last line the JSON object."""
-    if isinstance(result, ApiResult | SchedulerResult | IngestResult):
+    if isinstance(result, ApiResult | SchedulerResult | IngestResult | RecipesResult):
         result.show()
         print(result.to_json())
         return

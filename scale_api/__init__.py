@@ -14,9 +14,11 @@ from scale_api import (
     entry,
     errors,
     headers,
+    http_figures,
     oidc,
     prometheus,
     resources,
+    ui,
 )
 from scale_api.json_provider import OrjsonProvider
 from scale_api.openapi import make_api
@@ -34,7 +36,7 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
     """
     if settings is None:  # in a process of our own
         settings = Settings.from_environ()
-        logs.configure("api", settings.log_level)
+        logs.configure("api", settings.log_level, settings.log_format)
     if sessions is None:
         settings.require("database_url")
         sessions = make_sessions(make_engine(settings.database_url, application_name="scale-api"))
@@ -56,12 +58,14 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
     database.init_app(app, sessions)
     entry.init_app(app)
     headers.init_app(app)
+    http_figures.init_app(app)
     access.init_app(app, settings)
     compression.init_app(app)  # before the tags: what is called after a request is called in reverse
     conditional.init_app(app)
     api = make_api(app)
     resources.register(api)
     app.register_blueprint(docs.blueprint)
+    app.register_blueprint(ui.blueprint)
     app.register_blueprint(prometheus.blueprint)
     app.register_blueprint(oidc.blueprint)
     errors.init_app(app)  # after Api, which brings handlers of its own

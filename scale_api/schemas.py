@@ -167,6 +167,7 @@ class EventBase(Answer):
 class EventAnswer(EventBase):
     rule = fields.Nested(TriggerRuleAnswer, allow_none=True)
     description = fields.Dict()
+    trace_id = fields.String(metadata={"description": "W3C trace: what one file or request caused has one"})
 
 
 class CountAnswer(Answer):
@@ -228,6 +229,18 @@ class ProductBase(FileAnswer):
 
 
 class ProductAnswer(ProductBase):
+    job_type = fields.Nested(JobTypeBase)
+
+
+class FileRef(Answer):
+    id = fields.Integer()
+
+
+class JobInLink(Answer):
+    """A job between two files."""
+
+    id = fields.Integer()
+    status = fields.String()
     job_type = fields.Nested(JobTypeBase)
 
 

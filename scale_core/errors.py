@@ -88,5 +88,9 @@ class BrokerError(ScaleError):
     """Files could not be listed, moved, stored or fetched; usually worth another try."""
 
 
+class FileMissing(BrokerError):
+    """A file is not where it should be in its workspace."""
+
+
 class ConfigurationError(ScaleError):
     """A setting is missing or wrong."""

@@ -32,9 +32,16 @@ ERRORS: tuple[tuple[str, str, ErrorCategory, str], ...] = (
     ("database-operation", "Database Operation", SYSTEM, "The database could not be reached or refused to work."),
     ("filesystem-io", "Filesystem IO", SYSTEM, "A file could not be read or written on the node."),
     ("nfs", "NFS", SYSTEM, "A file could not be read or written on a network file system."),
+    (
+        "remote-storage",
+        "Remote Storage",
+        SYSTEM,
+        "A workspace on another machine (s3, ftp) did not answer, or refused.",
+    ),
     ("task-launch", "Task Launch", SYSTEM, "The command could not be started on the node."),
     ("docker-task-launch", "Docker Task Launch", SYSTEM, "The container could not be created or started."),
     ("docker-image-pull", "Docker Image Pull", SYSTEM, "The image of the job type could not be fetched to the node."),
+    ("gpu-unavailable", "GPU Unavailable", SYSTEM, "The node could not give the job the GPUs that it asks for."),
     ("docker-terminated", "Docker Terminated", SYSTEM, "The container was ended by somebody other than Scale."),
     ("node-lost", "Node Lost", SYSTEM, "The node went away while the job ran on it."),
     ("scheduler-lost", "Lost By Scheduler", SYSTEM, "The scheduler lost track of the execution."),
@@ -147,12 +154,27 @@ SYSTEM_TYPES = (
         False,
         "f201",
     ),
+    SystemType(
+        "scale-workspace-sizes",
+        "Scale Workspace Sizes",
+        "Finds out how much workspaces hold and provide",
+        "",
+        (),
+        20,
+        3600,
+        3,
+        0.0,
+        0.0,
+        False,
+        "f0a0",
+    ),
 )
 
 # name, event type, schedule, active
 CLOCK_RULES = (
     ("scale-daily-metrics", "DAILY_METRICS", "PT24H0M0S", True),
     ("scale-job-load", "JOB_LOAD", "PT1H0M0S", True),
+    ("scale-workspace-sizes", "WORKSPACE_SIZES", "PT1H0M0S", True),
 )
 
 
@@ -215,7 +237,7 @@ def main() -> None:
     """Seed the database of SCALE_DATABASE_URL, and load the borders of countries."""
     settings = Settings.from_environ()
     settings.require("database_url")
-    logs.configure("seed", settings.log_level)
+    logs.configure("seed", settings.log_level, settings.log_format)
     engine = make_engine(settings.database_url, application_name="scale-seed")
     with transaction(make_sessions(engine)) as session:
         seed(session, utcnow())

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from scale_core import mounts
 from scale_core.errors import ConfigurationError
+from scale_core.mounts import Mounts
 
 Number = TypeVar("Number", int, float)
+SECRET_PREFIX = "SCALE_SECRET_"  # noqa: S105 - no secret: of variables that workspaces may name as their credentials
 CHECKOUT = Path(__file__).resolve().parent.parent
 ROLES = ("viewer", "operator", "admin")  # those of the domain, which the launcher may not know
 
@@ -24,7 +27,10 @@ class Settings:
     home: Path
     host: str = "127.0.0.1"
     port: int = 8000
+    flower_host: str = "127.0.0.1"
     flower_port: int = 0
+    flower_user: str = ""
+    flower_password: str = field(default="", repr=False)
     access_control: str = "auto"  # on, off
     trusted_proxies: int = 0
     session_idle_s: float = 3600.0
@@ -49,8 +55,11 @@ class Settings:
     executor_mem: float = 64.0
     devcluster_port: int = 5050
     devcluster_agent_port: int = 5051
-    node_allow_privileged: bool = False
+    allow_privileged: bool = False
+    node_allow_privileged: bool = False  # as the node itself says; where it says nothing, as above
     docker_network: str = "none"
+    node_network: str = "none"  # the same
+    node_gpus: tuple[str, ...] | None = None  # None: those that the machine has
     docker_pull_timeout_s: float = 1800.0
     docker_force_pull: bool = False
     docker_read_only: bool = True
@@ -62,6 +71,10 @@ class Settings:
     devcluster_mem: float = 0.0
     devcluster_disk: float = 0.0
     mounts: Mapping[str, str] = field(default_factory=dict)
+    nfs_exports: tuple[str, ...] = ()
+    nfs_root: Path = Path("/run/scale/nfs")
+    secrets_dir: str = "/run/secrets"
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # the SCALE_SECRET_* variables
     strike_scan_s: float = 1.0
     strike_inotify: bool = True
     sweep_s: float = 5.0
@@ -81,6 +94,7 @@ class Settings:
     retry_base_s: float = 5.0
     retry_cap_s: float = 300.0
     log_level: str = "INFO"
+    log_format: str = "line"
     history_dir: str = ""
     gunicorn_workers: int = 2
     worker_concurrency: int = 2
@@ -92,11 +106,16 @@ class Settings:
         home = Path(env.get("SCALE_HOME") or CHECKOUT / "var").expanduser().resolve()
         checkout, python = shlex.quote(str(CHECKOUT)), shlex.quote(sys.executable)
         default_executor = f"cd {checkout} && exec {python} -m scale_worker.executor"
+        nfs_exports = _exports(env.get("SCALE_NFS_EXPORTS", ""))
+        nfs_root = Path(env.get("SCALE_NFS_ROOT") or cls.nfs_root)
         return cls(
             home=home,
             host=env.get("SCALE_HOST") or cls.host,
             port=_number(env, "SCALE_PORT", cls.port, int),
+            flower_host=env.get("SCALE_FLOWER_HOST") or cls.flower_host,
             flower_port=_number(env, "SCALE_FLOWER_PORT", 0, int),
+            flower_user=env.get("SCALE_FLOWER_USER", ""),
+            flower_password=_secret(env, "SCALE_FLOWER_PASSWORD"),
             access_control=_choice(env, "SCALE_ACCESS_CONTROL", ("auto", "on", "off")),
             trusted_proxies=_number(env, "SCALE_TRUSTED_PROXIES", 0, int),
             session_idle_s=_number(env, "SCALE_SESSION_IDLE_S", cls.session_idle_s, float),
@@ -121,8 +140,11 @@ class Settings:
             executor_mem=_number(env, "SCALE_EXECUTOR_MEM", cls.executor_mem, float),
             devcluster_port=_number(env, "SCALE_DEVCLUSTER_PORT", cls.devcluster_port, int),
             devcluster_agent_port=_number(env, "SCALE_DEVCLUSTER_AGENT_PORT", cls.devcluster_agent_port, int),
-            node_allow_privileged=_switch(env, "SCALE_NODE_ALLOW_PRIVILEGED"),
+            allow_privileged=_switch(env, "SCALE_ALLOW_PRIVILEGED"),
+            node_allow_privileged=_switch(env, "SCALE_NODE_ALLOW_PRIVILEGED", env.get("SCALE_ALLOW_PRIVILEGED") or "0"),
             docker_network=env.get("SCALE_DOCKER_NETWORK") or cls.docker_network,
+            node_network=env.get("SCALE_NODE_NETWORK") or env.get("SCALE_DOCKER_NETWORK") or cls.docker_network,
+            node_gpus=_names(env, "SCALE_NODE_GPUS"),
             docker_pull_timeout_s=_number(env, "SCALE_DOCKER_PULL_TIMEOUT_S", cls.docker_pull_timeout_s, float),
             docker_force_pull=_switch(env, "SCALE_DOCKER_FORCE_PULL"),
             docker_read_only=_switch(env, "SCALE_DOCKER_READ_ONLY", default="1"),
@@ -133,7 +155,11 @@ class Settings:
             devcluster_cpus=_number(env, "SCALE_DEVCLUSTER_CPUS", 0.0, float),
             devcluster_mem=_number(env, "SCALE_DEVCLUSTER_MEM", 0.0, float),
             devcluster_disk=_number(env, "SCALE_DEVCLUSTER_DISK", 0.0, float),
-            mounts=parse_mounts(env.get("SCALE_MOUNTS", "")),
+            mounts=Mounts(parse_mounts(env.get("SCALE_MOUNTS", "")), nfs_exports, nfs_root),
+            nfs_exports=nfs_exports,
+            nfs_root=nfs_root,
+            secrets_dir=env.get("SCALE_SECRETS_DIR") or cls.secrets_dir,
+            secrets={name: value for name, value in env.items() if name.startswith(SECRET_PREFIX)},
             strike_scan_s=_number(env, "SCALE_STRIKE_SCAN_S", cls.strike_scan_s, float),
             strike_inotify=_switch(env, "SCALE_STRIKE_INOTIFY", default="1"),
             sweep_s=_number(env, "SCALE_SWEEP_S", cls.sweep_s, float),
@@ -153,6 +179,7 @@ class Settings:
             retry_cap_s=_number(env, "SCALE_RETRY_CAP_S", cls.retry_cap_s, float),
             reconcile_s=_number(env, "SCALE_RECONCILE_S", cls.reconcile_s, float),
             log_level=(env.get("SCALE_LOG_LEVEL") or cls.log_level).upper(),
+            log_format=_choice(env, "SCALE_LOG_FORMAT", ("line", "json")),
             history_dir=env.get("SCALE_HISTORY_DIR", ""),
             gunicorn_workers=_number(env, "SCALE_API_WORKERS", cls.gunicorn_workers, int),
             worker_concurrency=_number(env, "SCALE_WORKER_CONCURRENCY", cls.worker_concurrency, int),
@@ -180,6 +207,13 @@ def parse_mounts(text: str) -> dict[str, str]:
             raise ConfigurationError(f"SCALE_MOUNTS: {pair!r} is not of the form host:/remote/path=/local/path")
         mounts[remote.rstrip("/")] = local.rstrip("/") or "/"
     return mounts
+
+
+def _exports(text: str) -> tuple[str, ...]:
+    try:
+        return mounts.parse_exports(text)
+    except ValueError as error:
+        raise ConfigurationError(f"SCALE_NFS_EXPORTS: {error}") from None
 
 
 def parse_paths(text: str) -> dict[str, str]:
@@ -242,6 +276,15 @@ def _switch(env: Mapping[str, str], name: str, default: str = "0") -> bool:
     if text not in ("0", "1", "false", "true", "no", "yes"):
         raise ConfigurationError(f"{name}={text!r} is neither 0 nor 1")
     return text in ("1", "true", "yes")
+
+
+def _names(env: Mapping[str, str], name: str) -> tuple[str, ...] | None:
+    """Names separated by commas; None when unset, and none of them for ``none``."""
+    text = env.get(name, "").strip()
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if len(set(names)) < len(names):
+        raise ConfigurationError(f"{name}={text!r} names one twice")
+    return () if text == "none" else names or None
 
 
 def _secret(env: Mapping[str, str], name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,14 +10,18 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from scale_core import tracing
 from scale_core.db.file import ScaleFile
 from scale_core.db.ingest import Ingest
+from scale_core.db.job import Job
 from scale_core.db.trigger import RuleType
 from scale_core.documents import strike_configuration
 from scale_core.domain.execution import IngestOutcome
 from scale_core.domain.ingest import OPEN_STATUSES, Duplicates, IngestStatus
 from scale_core.errors import Conflict
 from scale_core.services import arrival, event, file, get, job, trigger, workspace
+
+logger = logging.getLogger(__name__)
 
 INGEST_TYPE = arrival.INGEST_TYPE
 # what an outcome can still change: the outcome of an execution may be seen twice
@@ -44,17 +49,22 @@ def complete(session: Session, job_id: int, outcomes: Sequence[IngestOutcome], n
     query = select(Ingest).where(Ingest.job_id == job_id, Ingest.id.in_(by_id)).order_by(Ingest.id)
     ingests = [each for each in session.scalars(query.with_for_update(of=Ingest)) if each.status in _UNDER_WAY]
     known = file.same_contents(session, [(each.file_name, by_id[each.id].checksum) for each in ingests])
-    removable, sources = [], []
+    mount = _mount(session, job_id)
+    removable, sources, traces = [], [], dict[int, str]()
     for ingest in ingests:
         outcome = by_id[ingest.id]
         if outcome.result == "error":
             arrival.move(ingest, IngestStatus.ERRORED, outcome.error)
             continue
         source = _record_outcome(session, ingest, outcome, known.get((ingest.file_name, outcome.checksum)), now)
-        sources += [source] if source else []
-        removable.append(StoredIngest(ingest.id, ingest.strike.configuration["mount"], ingest.file_name))
+        if source is not None:
+            sources.append(source)
+            traces[source.id] = ingest.trace_id
+        with tracing.continued(ingest.trace_id):
+            logger.info("ingest %d of %r is %s", ingest.id, ingest.file_name, ingest.status)
+        removable.append(StoredIngest(ingest.id, mount or ingest.strike.configuration["mount"], ingest.file_name))
     session.flush()
-    trigger.fire(session, RuleType.INGEST, sources, now, now)
+    trigger.fire(session, RuleType.INGEST, sources, now, now, traces)
     return removable
 
 
@@ -83,10 +93,17 @@ def retry(session: Session, ingest_id: int, now: datetime) -> Ingest:
         arrival.avoid_taken_paths(session, [ingest])
     elif not workspace.activity(session, [ingest.workspace_id])[ingest.workspace_id]:
         raise Conflict(f"ingest {ingest.id} cannot be tried again: its workspace is archived")
-    request = arrival.make_job(session, event.user_event(session, now), config.mount, [ingest], now)
+    mount = _mount(session, ingest.job_id) or config.mount
+    request = arrival.make_job(session, event.user_event(session, now), mount, [ingest], now)
     job.enqueue(session, [request], now)
     session.flush()
     return ingest
+
+
+def _mount(session: Session, job_id: int | None) -> str | None:
+    """Where the files of a job lie: where their Strike saw them, whatever it watches now. None: it does not say."""
+    data = session.scalar(select(Job.data).where(Job.id == job_id)) or {}
+    return next((each["value"] for each in data.get("input_data", ()) if each["name"] == "Mount"), None)
 
 
 def _require_no_other(session: Session, ingest: Ingest) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -91,7 +91,7 @@ def overdue(
 
 def samples(session: Session) -> list[QueueEntry]:
     """One waiting entry of each job type that has any."""
-    return [_entry(row) for row in session.execute(SQL["samples"])]
+    return [replace(_entry(row), not_before=row.not_before) for row in session.execute(SQL["samples"])]
 
 
 def head(session: Session, start: Place | None = None) -> Place | None:
@@ -198,7 +198,7 @@ def heartbeat(session: Session, beat: Heartbeat, now: datetime) -> None:
 
 def _end_broken(session: Session, problems: Mapping[int, str], now: datetime) -> tuple[int, ...]:
     """An execution that cannot even be described is over at once; `finish` tells the user why."""
-    from_scheduler = {"state": "TASK_ERROR", "reason": "REASON_TASK_INVALID", "source": "SOURCE_SCHEDULER"}
+    from_scheduler = {"state": "TASK_ERROR", "source": "SOURCE_SCHEDULER", "error": "invalid-job-data"}
     if problems:
         session.execute(
             SQL["end_tasks"],

@@ -8,7 +8,7 @@ import logging
 import signal
 import uuid
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,16 @@ class Agent:
         port: int,
         total: Resources,
         retry_s: float,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Take up what a previous agent on `work_dir` left; updates are repeated after 1, 2, 4 … times `retry_s`."""
+        """Take up what a previous agent on `work_dir` left; updates are repeated after 1, 2, 4 … times `retry_s`.
+
+        `environment` is what every executor is given, as by --executor_environment_variables of a real agent.
+        """
         self.id = journal.contents.agent_id or master.new_agent_id()
         self.host, self.hostname, self.port, self.total = master.host, hostname, port, total
         self.started = now()
+        self._given = dict(environment or {})
         self._updates = Updates(master, journal, retry_s)
         self.directory = work_dir / "slaves" / self.id
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -58,6 +63,7 @@ class Agent:
         self._master: Uplink = master
         self._journal = journal
         self._all_gone = asyncio.Event()
+        self.is_down = False  # its process is dead
         if journal.contents.agent_id is None:
             journal.write("agent", agent_id=self.id)
         master.register_agent(self)
@@ -85,6 +91,14 @@ class Agent:
                 run.timer = self._later(recovery.REREGISTRATION_S, self.destroy, run)
         for task in list(self._tasks.values()):
             self._updates.resend(task)
+
+    def disown(self, known: Iterable[tuple[str, str, str]]) -> None:
+        """The master knows these tasks here (framework, task and name): those whose launch never arrived are lost."""
+        for fid, task_id, name in known:
+            if (fid, task_id) not in self._tasks:
+                task = AgentTask(task_id, name, recovery.unknown_run(fid, task_id), Resources())
+                self.restore_task(task)
+                self._fail(task, "TASK_LOST", "REASON_RECONCILIATION", "Reconciliation: task unknown to the agent")
 
     def tasks(self) -> list[AgentTask]:
         """All tasks whose end is not acknowledged."""
@@ -160,6 +174,7 @@ class Agent:
 
     def _environment(self) -> dict[str, str]:
         return {
+            **self._given,
             "LIBPROCESS_IP": self.host,
             "MESOS_AGENT_ENDPOINT": f"{self.host}:{self.port}",
             "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD": f"{SHUTDOWN_GRACE_S:g}secs",
@@ -345,6 +360,8 @@ class Agent:
         run = task.run
         if run.process is not None and not task.is_being_killed:
             task.is_being_killed = True
+            if any(each.get("type") == "TASK_KILLING_STATE" for each in run.framework_info.get("capabilities", ())):
+                self._report(task, "TASK_KILLING")
             run.process.kill_tree(signal.SIGTERM)
             run.timer = self._later(KILL_GRACE_S, self.destroy, run)
 
@@ -391,6 +408,9 @@ class Agent:
         """The process of a run is gone: what it left behind is killed, and its tasks end."""
         logger.info("Executor %s of %s ended (wait status %s)", run.executor_id, run.framework_id, wait_status)
         self.destroy(run)
+        if run.is_command and self.is_down:  # its executor has nobody to tell, and leaves a second later
+            self.bury(run, recovery.LOST_CONTAINER)
+            return
         self._retire(run, wait_status)
         if run.is_command:
             for task in list(run.tasks.values()):

@@ -16,7 +16,7 @@ from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound
-from docker.types import Mount
+from docker.types import DeviceRequest, Mount
 from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
@@ -24,7 +24,8 @@ from urllib3.exceptions import HTTPError
 from scale_core.settings import Settings
 from scale_worker.executor.cancel import Cancellation
 from scale_worker.executor.cgroups import Account, can_account
-from scale_worker.executor.failures import DOCKER_TASK_LAUNCH, IMAGE_PULL, Failed
+from scale_worker.executor.failures import DOCKER_TASK_LAUNCH, GPU, IMAGE_PULL, Failed
+from scale_worker.executor.gpus import LABEL as GPUS_LABEL
 from scale_worker.executor.processes import Ended
 
 WORKSPACES_DIRECTORY = "/scale/workspace_mounts"
@@ -34,6 +35,10 @@ CALL_TIMEOUT_S = 120.0
 _STREAM_CHUNK = 64 * 1024
 _SLOT_LOOK_S = 1.0
 _PROGRESS_S = 2.0
+_KILLED = 128 + 9
+_AT_LIMIT = 0.97  # of the memory limit: who was killed with so much was killed for it
+# What engines without the NVIDIA runtime, and the runtime itself, say of a request for GPUs.
+_NO_GPUS = re.compile(r"could not select device driver|nvidia-container|nvml error|unknown device", re.IGNORECASE)
 # docker-init says so on stderr when the program that it should start does not exist or may not be executed.
 _NOT_STARTED = re.compile(rb"^\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)$", re.MULTILINE)
 
@@ -79,6 +84,7 @@ class ContainerJob:
     stdout: Path
     stderr: Path
     cgroup_parent: str | None = None
+    gpus: Sequence[str] = ()
 
 
 class _Client(docker.APIClient):
@@ -118,7 +124,7 @@ class Engine:
         if job.privileged and not self._settings.node_allow_privileged:
             raise Failed(
                 DOCKER_TASK_LAUNCH,
-                "this node runs no privileged containers: set SCALE_NODE_ALLOW_PRIVILEGED=1 for its executor to allow",
+                "this node runs no privileged containers: set SCALE_NODE_ALLOW_PRIVILEGED=1 for its agent to allow",
             )
         api = self.api()
         account = self._account(api, job)
@@ -128,7 +134,12 @@ class Engine:
             ended = self._run(api, job, cancel)
         finally:
             cpu_s, mem_peak = account.close() if account is not None else (None, None)
-        return replace(ended, cpu_s=cpu_s, mem_peak=mem_peak)
+        # an engine misses why the kernel killed a container when the container is gone before it looks
+        at_limit = mem_peak is not None and mem_peak >= _AT_LIMIT * max(job.mem, MIN_MEM)
+        is_killed_for_it = ended.exit_code == _KILLED and at_limit and cancel.reason is None
+        return replace(
+            ended, cpu_s=cpu_s, mem_peak=mem_peak, is_out_of_memory=ended.is_out_of_memory or is_killed_for_it
+        )
 
     def _account(self, api: Any, job: ContainerJob) -> Account | None:
         """None where what containers used cannot be known: cgroups of version 2, an engine elsewhere."""
@@ -151,7 +162,7 @@ class Engine:
                 cancel.detach()
                 self._remove(api, container)
         except (DockerException, RequestException) as error:
-            raise Failed(DOCKER_TASK_LAUNCH, f"the container of {job.image} failed: {_reason(error)}") from error
+            raise _launch_failure(job, _reason(error)) from error
 
     def api(self) -> Any:
         """The engine's client. Raises Failed when no engine answers."""
@@ -236,10 +247,8 @@ class Engine:
         if code in (126, 127):
             _refuse_unstarted(job)
         found = api.inspect_container(container)
-        ended = Ended(code, image_digest=self._digest(api, found["Image"]))
-        if code and found["State"].get("OOMKilled"):
-            return replace(ended, is_out_of_memory=True)
-        return ended
+        is_out_of_memory = bool(code and found["State"].get("OOMKilled"))
+        return Ended(code, image_digest=self._digest(api, found["Image"]), is_out_of_memory=is_out_of_memory)
 
     def _digest(self, api: Any, image_id: str) -> str:
         """The image's name and digest in its registry; its own id, if it was made here. Asked once for each image."""
@@ -256,6 +265,14 @@ class Engine:
             except RequestException as error:
                 if cancel.reason is not None or "timed out" not in str(error):
                     raise
+
+    def gpus_in_use(self) -> set[str]:
+        """The GPUs of all containers that run, whoever started them. Raises Failed when the engine does not tell."""
+        try:
+            found = self.api().containers(filters={"label": GPUS_LABEL})
+        except (DockerException, RequestException) as error:
+            raise Failed(GPU, f"the engine does not tell which GPUs containers have: {_reason(error)}") from error
+        return {gpu for container in found for gpu in (container.get("Labels") or {})[GPUS_LABEL].split(",")}
 
     def remove_orphans(self, labels: dict[str, str], is_mine: Any) -> list[str]:
         """Remove containers with all these labels for which is_mine(their labels) is true; returns their names."""
@@ -289,7 +306,7 @@ def create_config(api: Any, settings: Settings, job: ContainerJob) -> Any:
             scratch = f"rw,nosuid,nodev,mode=1777,size={mem // 2}"
             safe |= {"read_only": True, "tmpfs": {"/tmp": scratch}}  # noqa: S108 - within the container
     host = api.create_host_config(
-        network_mode=settings.docker_network,
+        network_mode=settings.node_network,
         # Our own capture writes both streams to files; a log driver would write everything a second time.
         log_config={"Type": "none"},
         mem_limit=mem,
@@ -300,6 +317,7 @@ def create_config(api: Any, settings: Settings, job: ContainerJob) -> Any:
         pids_limit=settings.job_pids or None,
         init=True,
         privileged=job.privileged,
+        device_requests=[DeviceRequest(device_ids=list(job.gpus), capabilities=[["gpu"]])] if job.gpus else None,
         mounts=[
             Mount(
                 bind.target, path_of_engine(bind.source, settings.docker_paths), type="bind", read_only=bind.read_only
@@ -313,10 +331,17 @@ def create_config(api: Any, settings: Settings, job: ContainerJob) -> Any:
         None if job.command else list(job.arguments) or None,
         entrypoint=[*job.command, *job.arguments] if job.command else None,
         environment={"HOME": "/tmp", **job.variables},  # noqa: S108 - within the container
-        labels=job.labels,
+        labels={**job.labels, GPUS_LABEL: ",".join(job.gpus)} if job.gpus else job.labels,
         user=user,
         host_config=host,
     )
+
+
+def _launch_failure(job: ContainerJob, reason: str) -> Failed:
+    if job.gpus and _NO_GPUS.search(reason):
+        fix = "its engine needs the NVIDIA Container Toolkit"
+        return Failed(GPU, f"the node gives no container the GPUs {', '.join(job.gpus)}: {fix} ({reason})")
+    return Failed(DOCKER_TASK_LAUNCH, f"the container of {job.image} failed: {reason}")
 
 
 def path_of_engine(path: str, paths: Mapping[str, str]) -> str:

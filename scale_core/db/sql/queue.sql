@@ -49,7 +49,7 @@ WHERE queued <= :before AND (not_before IS NULL OR not_before <= now())
 ORDER BY priority, queued, job_exe_id
 LIMIT 50
 
--- samples -- one waiting execution of each job type, found by skipping through the index on job_type_id
+-- samples -- one waiting execution of each job type, found by skipping through the index on job_type_id: one that may start now, if there is one among the first hundred
 WITH RECURSIVE kinds AS (
     SELECT min(job_type_id) AS job_type_id FROM queue
     UNION ALL
@@ -59,8 +59,9 @@ WITH RECURSIVE kinds AS (
 SELECT sample.* FROM kinds
 CROSS JOIN LATERAL (
     SELECT job_exe_id, job_id, job_type_id, priority, queued, node_required_id,
-           cpus_required, mem_required, disk_total_required, gpus_required
-    FROM queue WHERE queue.job_type_id = kinds.job_type_id LIMIT 1
+           cpus_required, mem_required, disk_total_required, gpus_required, not_before
+    FROM (SELECT * FROM queue WHERE queue.job_type_id = kinds.job_type_id LIMIT 100) AS few
+    ORDER BY not_before NULLS FIRST LIMIT 1
 ) AS sample
 WHERE kinds.job_type_id IS NOT NULL
 
@@ -107,7 +108,7 @@ WHERE job_exe_id = ANY (CAST(:job_exe_ids AS bigint[]))
   AND (SELECT e.status FROM job_exe e WHERE e.id = queue.job_exe_id) <> 'QUEUED'
 
 -- input_files -- with the time of the earliest source that each file is or descends from
-SELECT f.id, f.workspace_id, f.file_path, f.file_name, f.file_size,
+SELECT f.id, f.workspace_id, f.file_path, f.file_name, f.file_size, f.checksum,
        CASE WHEN f.file_type = 'SOURCE' THEN f.data_started
             ELSE (SELECT min(a.data_started)
                   FROM file_ancestry_link l JOIN scale_file a ON a.id = l.ancestor_id
@@ -115,14 +116,15 @@ SELECT f.id, f.workspace_id, f.file_path, f.file_name, f.file_size,
 FROM scale_file f
 WHERE f.id = ANY (CAST(:ids AS bigint[]))
 
--- begin_ingests --
+-- begin_ingests -- the files lie where their Strike saw them, which the job's data say: it may watch another mount now
 UPDATE ingest i
 SET status = 'INGESTING', ingest_started = :now, last_modified = clock_timestamp()
-FROM strike s
+FROM job j, strike s
 WHERE i.job_id = ANY (CAST(:job_ids AS bigint[])) AND i.status IN ('QUEUED', 'ERRORED', 'INGESTING')
-  AND s.id = i.strike_id
-RETURNING i.id, i.job_id, i.file_name, i.file_path, i.workspace_id, i.duplicates,
-          s.configuration ->> 'mount' AS mount
+  AND j.id = i.job_id AND s.id = i.strike_id
+RETURNING i.id, i.job_id, i.trace_id, i.file_name, i.file_path, i.workspace_id, i.duplicates,
+          coalesce(jsonb_path_query_first(j.data, '$.input_data[*] ? (@.name == "Mount").value') #>> '{}',
+                   s.configuration ->> 'mount') AS mount
 
 -- lock_tasks -- the executions of these tasks, in the order in which everybody locks them
 SELECT id, job_id, task_id, status, started, task_ended IS NOT NULL AS has_ended, pre_started IS NOT NULL AS has_started,
