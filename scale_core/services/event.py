@@ -38,6 +38,19 @@ def record(
     return session.scalar(statement)
 
 
+def record_all(
+    session: Session, type_: str, rule_id: int, descriptions: Mapping[str, Mapping[str, Any]], occurred: datetime
+) -> dict[str, int]:
+    """firing → id of a new event, for each description of a firing; those that were there already are left out."""
+    rows = [
+        {"type": type_, "rule_id": rule_id, "description": dict(description), "firing": firing, "occurred": occurred}
+        for firing, description in descriptions.items()
+    ]
+    statement = insert(TriggerEvent).values(rows).on_conflict_do_nothing(index_elements=["firing"])
+    found = session.execute(statement.returning(TriggerEvent.firing, TriggerEvent.id))
+    return {row.firing: row.id for row in found}
+
+
 def user_event(session: Session, now: datetime) -> int:
     """The event behind what a person started through REST."""
     event_id = record(session, "USER", now, description={"user": "Anonymous"})
