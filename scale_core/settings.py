@@ -39,8 +39,11 @@ class Settings:
     executor_mem: float = 64.0
     devcluster_port: int = 5050
     devcluster_agent_port: int = 5051
-    node_allow_privileged: bool = False
+    allow_privileged: bool = False
+    node_allow_privileged: bool = False  # as the node itself says; where it says nothing, as above
     docker_network: str = "none"
+    node_network: str = "none"  # the same
+    node_gpus: tuple[str, ...] | None = None  # None: those that the machine has
     docker_pull_timeout_s: float = 1800.0
     docker_force_pull: bool = False
     docker_read_only: bool = True
@@ -103,8 +106,11 @@ class Settings:
             executor_mem=_number(env, "SCALE_EXECUTOR_MEM", cls.executor_mem, float),
             devcluster_port=_number(env, "SCALE_DEVCLUSTER_PORT", cls.devcluster_port, int),
             devcluster_agent_port=_number(env, "SCALE_DEVCLUSTER_AGENT_PORT", cls.devcluster_agent_port, int),
-            node_allow_privileged=_switch(env, "SCALE_NODE_ALLOW_PRIVILEGED"),
+            allow_privileged=_switch(env, "SCALE_ALLOW_PRIVILEGED"),
+            node_allow_privileged=_switch(env, "SCALE_NODE_ALLOW_PRIVILEGED", env.get("SCALE_ALLOW_PRIVILEGED") or "0"),
             docker_network=env.get("SCALE_DOCKER_NETWORK") or cls.docker_network,
+            node_network=env.get("SCALE_NODE_NETWORK") or env.get("SCALE_DOCKER_NETWORK") or cls.docker_network,
+            node_gpus=_names(env, "SCALE_NODE_GPUS"),
             docker_pull_timeout_s=_number(env, "SCALE_DOCKER_PULL_TIMEOUT_S", cls.docker_pull_timeout_s, float),
             docker_force_pull=_switch(env, "SCALE_DOCKER_FORCE_PULL"),
             docker_read_only=_switch(env, "SCALE_DOCKER_READ_ONLY", default="1"),
@@ -202,6 +208,15 @@ def _switch(env: Mapping[str, str], name: str, default: str = "0") -> bool:
     if text not in ("0", "1", "false", "true", "no", "yes"):
         raise ConfigurationError(f"{name}={text!r} is neither 0 nor 1")
     return text in ("1", "true", "yes")
+
+
+def _names(env: Mapping[str, str], name: str) -> tuple[str, ...] | None:
+    """Names separated by commas; None when unset, and none of them for ``none``."""
+    text = env.get(name, "").strip()
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if len(set(names)) < len(names):
+        raise ConfigurationError(f"{name}={text!r} names one twice")
+    return () if text == "none" else names or None
 
 
 def _secret(env: Mapping[str, str], name: str) -> str:

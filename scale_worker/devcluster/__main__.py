@@ -28,6 +28,7 @@ from scale_core import logs
 from scale_core.errors import ConfigurationError, ScaleError
 from scale_worker.devcluster import calls, master_http, operator_http
 from scale_worker.devcluster.agent import Agent
+from scale_worker.devcluster.framework import role_problem
 from scale_worker.devcluster.hosting import AgentHost, Hosts
 from scale_worker.devcluster.journal import Journal
 from scale_worker.devcluster.master import Master
@@ -51,6 +52,7 @@ class Options:
     allocation_interval_s: float
     retry_s: float
     credentials: Mapping[str, str]  # none: nobody is asked
+    executor_environment: Mapping[str, str]  # what agents add to the environment of executors
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -67,6 +69,15 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--allocation-interval", type=float, default=0.1, help="seconds between rounds of offers")
     parser.add_argument("--update-retry", type=float, default=10.0, help="seconds until an update is first repeated")
     parser.add_argument("--credentials", type=Path, help="file of a principal, a space and its secret in each line")
+    parser.add_argument(
+        "--executor-environment",
+        metavar="PREFIX",
+        help="agents hand the variables that begin with PREFIX to executors, as with the agents' own flag of that name",
+    )
+    parser.add_argument(
+        "--reserved", action="append", default=[], metavar="ROLE:cpus=N,mem=N,disk=N",
+        help="of each agent's resources, for frameworks of that role alone; may be given several times",
+    )  # fmt: skip
     given = parser.parse_args(arguments)
     if given.agents < 1:
         parser.error("--agents: give at least 1")
@@ -82,10 +93,15 @@ def parse(arguments: Sequence[str]) -> Options:
         agent_ports=tuple(range(first_agent, first_agent + given.agents)),
         work_dir=work_dir,
         hostname=given.hostname,
-        total=Resources.of(cpus, mem, disk, PORTS),
+        total=_reserve(Resources.of(cpus, mem, disk, PORTS), given.reserved),
         allocation_interval_s=given.allocation_interval,
         retry_s=given.update_retry,
         credentials=_credentials(given.credentials) if given.credentials else {},
+        executor_environment={
+            name: value
+            for name, value in os.environ.items()
+            if given.executor_environment and name.startswith(given.executor_environment)
+        },
     )
 
 
@@ -99,6 +115,22 @@ def _credentials(path: Path) -> dict[str, str]:
     if not pairs or any(len(pair) != 2 for pair in pairs):
         raise ConfigurationError(f"--credentials: each line of {path} must be a principal, a space and its secret")
     return {pair[0]: pair[1] for pair in pairs}
+
+
+def _reserve(total: Resources, reserved: Sequence[str]) -> Resources:
+    """Raises ConfigurationError."""
+    for text in reserved:
+        role, _, amounts = text.rpartition(":")
+        named = dict(part.partition("=")[::2] for part in amounts.split(","))
+        problem = role_problem({"role": role}) if role not in {"", "*"} else "it names no role"
+        try:
+            if problem or not named.keys() <= {"cpus", "mem", "disk"}:
+                raise ValueError(problem or f"there is cpus, mem and disk, not {', '.join(named)}")
+            cpus, mem, disk = (float(named.get(name, 0)) for name in ("cpus", "mem", "disk"))
+            total = total.reserve(role, Resources.of(cpus, mem, disk))
+        except ValueError as error:
+            raise ConfigurationError(f"--reserved {text}: {error}; give ROLE:cpus=N,mem=N,disk=N") from None
+    return total
 
 
 def own_name() -> str:
@@ -155,7 +187,16 @@ async def serve(options: Options, sockets: Sequence[socket.socket], journals: Se
 def _agent_builder(options: Options, number: int, master: Master, journal: Journal) -> Callable[[], Agent]:
     directory = agent_directory(options.work_dir, number)
     port = options.agent_ports[number]
-    return lambda: Agent(master, journal, directory, options.hostname, port, options.total, options.retry_s)
+    return lambda: Agent(
+        master,
+        journal,
+        directory,
+        options.hostname,
+        port,
+        options.total,
+        options.retry_s,
+        options.executor_environment,
+    )
 
 
 def agent_directory(work_dir: Path, number: int) -> Path:
