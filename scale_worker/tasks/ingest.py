@@ -58,8 +58,9 @@ def watch_directories(**_: Any) -> StrikeWatcher | None:
 
 
 def _places() -> dict[int, Place]:
+    """Where each Strike watches; one that waits is started, however seldom scans are."""
     with transaction(sessions()) as session:
-        watched = strike.watched(session)
+        watched = strike.active(session, utcnow())
     places = {}
     for each in watched:
         mount = each.configuration["mount"]
@@ -79,13 +80,13 @@ def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
     What goes wrong is left to the next scan, which says so.
     """
     with transaction(sessions()) as session:
-        watched = strike.watched(session, strike_id)
+        watched = strike.active_one(session, strike_id)
         began = arrival.clock(session)
-    if not watched:
+    if watched is None:
         return True
     if names is None:
-        return scan(watched[0])
-    mount = watched[0].configuration["mount"]
+        return scan(watched)
+    mount = watched.configuration["mount"]
     try:
         directory = _directory(mount)
         listing = within(mount, lambda: strike_directory.look_at(directory, names))
@@ -94,7 +95,7 @@ def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
     with transaction(sessions()) as session:
         if not try_advisory_lock(session, f"strike-{strike_id}"):
             return False
-        configuration = watched[0].configuration
+        configuration = watched.configuration
         result = arrival.record_listing(session, strike_id, configuration, listing, frozenset(), utcnow(), began)
     _recorded(strike_id, result)
     if result.deferred:
