@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from scale_core.brokers import TEMPORARY_PREFIX
 from scale_core.domain.execution import IngestOutcome
 from scale_worker import strike_directory
-from scale_worker.executor import ingest as executor
 from tests.worker.executions import Bench
 from tests.worker.test_executor_ingest import drop, files, ingest, item
 
@@ -89,16 +89,11 @@ def check_safe(bench: Bench) -> None:
     """The original is somewhere, whole; under its final name there is all of it or nothing."""
     assert any(is_whole(bench.root / "strike" / place) for place in PLACES), files(bench)
     for path, content in bench.stored().items():
-        assert content == CONTENT or Path(path).name.startswith(executor_temporary()), path
-
-
-def executor_temporary() -> str:
-    from_brokers: str = executor.Broker.store.__globals__["TEMPORARY_PREFIX"]
-    return from_brokers
+        assert content == CONTENT or Path(path).name.startswith(TEMPORARY_PREFIX), path
 
 
 def under_final_names(bench: Bench) -> dict[str, bytes]:
-    return {p: c for p, c in bench.stored().items() if not Path(p).name.startswith(executor_temporary())}
+    return {p: c for p, c in bench.stored().items() if not Path(p).name.startswith(TEMPORARY_PREFIX)}
 
 
 def test_killed_at_each_step_of_storing(make_bench: Callable[[], Bench]) -> None:
@@ -176,7 +171,7 @@ def test_the_order_of_it_all(make_bench: Callable[[], Bench], monkeypatch: pytes
 
     def role(path: object) -> str:
         name = os.fsdecode(path)  # type: ignore[arg-type]
-        if Path(name).name.startswith(executor_temporary()):
+        if Path(name).name.startswith(TEMPORARY_PREFIX):
             return "temporary"
         if "/strike" in name:
             return "feed"
