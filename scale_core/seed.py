@@ -32,6 +32,12 @@ ERRORS: tuple[tuple[str, str, ErrorCategory, str], ...] = (
     ("database-operation", "Database Operation", SYSTEM, "The database could not be reached or refused to work."),
     ("filesystem-io", "Filesystem IO", SYSTEM, "A file could not be read or written on the node."),
     ("nfs", "NFS", SYSTEM, "A file could not be read or written on a network file system."),
+    (
+        "remote-storage",
+        "Remote Storage",
+        SYSTEM,
+        "A workspace on another machine (s3, ftp) did not answer, or refused.",
+    ),
     ("task-launch", "Task Launch", SYSTEM, "The command could not be started on the node."),
     ("docker-task-launch", "Docker Task Launch", SYSTEM, "The container could not be created or started."),
     ("docker-image-pull", "Docker Image Pull", SYSTEM, "The image of the job type could not be fetched to the node."),
@@ -147,12 +153,27 @@ SYSTEM_TYPES = (
         False,
         "f201",
     ),
+    SystemType(
+        "scale-workspace-sizes",
+        "Scale Workspace Sizes",
+        "Finds out how much workspaces hold and provide",
+        "",
+        (),
+        20,
+        3600,
+        3,
+        0.0,
+        0.0,
+        False,
+        "f0a0",
+    ),
 )
 
 # name, event type, schedule, active
 CLOCK_RULES = (
     ("scale-daily-metrics", "DAILY_METRICS", "PT24H0M0S", True),
     ("scale-job-load", "JOB_LOAD", "PT1H0M0S", True),
+    ("scale-workspace-sizes", "WORKSPACE_SIZES", "PT1H0M0S", True),
 )
 
 

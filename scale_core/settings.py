@@ -15,7 +15,9 @@ from scale_core.errors import ConfigurationError
 from scale_core.mounts import Mounts
 
 Number = TypeVar("Number", int, float)
+SECRET_PREFIX = "SCALE_SECRET_"  # noqa: S105 - no secret: of variables that workspaces may name as their credentials
 CHECKOUT = Path(__file__).resolve().parent.parent
+ROLES = ("viewer", "operator", "admin")  # those of the domain, which the launcher may not know
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,17 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     flower_port: int = 0
+    access_control: str = "auto"  # on, off
+    trusted_proxies: int = 0
+    session_idle_s: float = 3600.0
+    session_longest_s: float = 12 * 3600.0
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    oidc_scope: str = "openid profile"
+    oidc_name_claim: str = "preferred_username"
+    oidc_role_claim: str = "roles"
+    oidc_roles: Mapping[str, str] = field(default_factory=dict)
     database_url: str = ""
     broker_url: str = ""
     mesos_master: str = ""
@@ -57,6 +70,8 @@ class Settings:
     mounts: Mapping[str, str] = field(default_factory=dict)
     nfs_exports: tuple[str, ...] = ()
     nfs_root: Path = Path("/run/scale/nfs")
+    secrets_dir: str = "/run/secrets"
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # the SCALE_SECRET_* variables
     strike_scan_s: float = 1.0
     strike_inotify: bool = True
     sweep_s: float = 5.0
@@ -93,6 +108,17 @@ class Settings:
             host=env.get("SCALE_HOST") or cls.host,
             port=_number(env, "SCALE_PORT", cls.port, int),
             flower_port=_number(env, "SCALE_FLOWER_PORT", 0, int),
+            access_control=_choice(env, "SCALE_ACCESS_CONTROL", ("auto", "on", "off")),
+            trusted_proxies=_number(env, "SCALE_TRUSTED_PROXIES", 0, int),
+            session_idle_s=_number(env, "SCALE_SESSION_IDLE_S", cls.session_idle_s, float),
+            session_longest_s=_number(env, "SCALE_SESSION_LONGEST_S", cls.session_longest_s, float),
+            oidc_issuer=_issuer(env.get("SCALE_OIDC_ISSUER", "")),
+            oidc_client_id=env.get("SCALE_OIDC_CLIENT_ID", ""),
+            oidc_client_secret=_secret(env, "SCALE_OIDC_CLIENT_SECRET"),
+            oidc_scope=env.get("SCALE_OIDC_SCOPE") or cls.oidc_scope,
+            oidc_name_claim=env.get("SCALE_OIDC_NAME_CLAIM") or cls.oidc_name_claim,
+            oidc_role_claim=env.get("SCALE_OIDC_ROLE_CLAIM") or cls.oidc_role_claim,
+            oidc_roles=parse_roles(env.get("SCALE_OIDC_ROLES", "")),
             database_url=_database_url(env.get("SCALE_DATABASE_URL", "")),
             broker_url=env.get("SCALE_BROKER_URL", ""),
             mesos_master=_masters(env.get("SCALE_MESOS_MASTER", "")),
@@ -124,6 +150,8 @@ class Settings:
             mounts=Mounts(parse_mounts(env.get("SCALE_MOUNTS", "")), nfs_exports, nfs_root),
             nfs_exports=nfs_exports,
             nfs_root=nfs_root,
+            secrets_dir=env.get("SCALE_SECRETS_DIR") or cls.secrets_dir,
+            secrets={name: value for name, value in env.items() if name.startswith(SECRET_PREFIX)},
             strike_scan_s=_number(env, "SCALE_STRIKE_SCAN_S", cls.strike_scan_s, float),
             strike_inotify=_switch(env, "SCALE_STRIKE_INOTIFY", default="1"),
             sweep_s=_number(env, "SCALE_SWEEP_S", cls.sweep_s, float),
@@ -188,6 +216,36 @@ def parse_paths(text: str) -> dict[str, str]:
             raise ConfigurationError(f"SCALE_DOCKER_PATHS: {pair!r} is not of the form /path/here=/path/there")
         paths[here.rstrip("/")] = there.rstrip("/")
     return paths
+
+
+def parse_roles(text: str) -> dict[str, str]:
+    """SCALE_OIDC_ROLES: ``value=role`` pairs separated by semicolons; the value ``*`` is whatever the claim says."""
+    roles = {}
+    for pair in filter(None, (part.strip() for part in text.split(";"))):
+        value, separator, role = (part.strip() for part in pair.rpartition("="))
+        if not separator or not value or role not in ROLES:
+            raise ConfigurationError(f"SCALE_OIDC_ROLES: {pair!r} is not of the form value=role ({', '.join(ROLES)})")
+        roles[value] = role
+    return roles
+
+
+def _issuer(url: str) -> str:
+    """Over TLS, but on this machine."""
+    if not url:
+        return ""
+    scheme, _, rest = url.partition("://")
+    is_local = rest.split("/")[0].rpartition(":")[0] in ("127.0.0.1", "localhost")
+    if not rest or (scheme != "https" and not (scheme == "http" and is_local)):
+        raise ConfigurationError(f"SCALE_OIDC_ISSUER: {url!r} must begin with https://")
+    return url
+
+
+def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    """The first choice is the default."""
+    text = env.get(name, "").strip().lower() or choices[0]
+    if text not in choices:
+        raise ConfigurationError(f"{name}={text!r} is none of {', '.join(choices)}")
+    return text
 
 
 def _number(env: Mapping[str, str], name: str, default: Number, kind: type[Number]) -> Number:

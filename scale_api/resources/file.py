@@ -184,9 +184,10 @@ class SourceByName(MethodView):
 
 
 def _stream(file: ScaleFile) -> Response:
-    broker = broker_for(file.workspace.json_config.get("broker") or {}, current_app.extensions["scale_settings"].mounts)
+    broker = broker_for(file.workspace.json_config.get("broker") or {}, current_app.extensions["scale_settings"])
     content = broker.open(file.file_path)
-    size = os.fstat(content.fileno()).st_size
+    size = content.seek(0, os.SEEK_END)
+    content.seek(0)
     response = Response(wrap_file(request.environ, content), direct_passthrough=True)
     response.call_on_close(content.close)
     response.content_length = size

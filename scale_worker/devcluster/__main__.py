@@ -52,7 +52,7 @@ class Options:
     allocation_interval_s: float
     retry_s: float
     credentials: Mapping[str, str]  # none: nobody is asked
-    executor_environment: Mapping[str, str]  # what agents add to the environment of executors
+    environment: Mapping[str, str]  # of executors
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -70,10 +70,9 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--update-retry", type=float, default=10.0, help="seconds until an update is first repeated")
     parser.add_argument("--credentials", type=Path, help="file of a principal, a space and its secret in each line")
     parser.add_argument(
-        "--executor-environment",
-        metavar="PREFIX",
-        help="agents hand the variables that begin with PREFIX to executors, as with the agents' own flag of that name",
-    )
+        "--pass-environment", action="append", default=[], metavar="PREFIX",
+        help="executors inherit variables that begin so; may be given several times",
+    )  # fmt: skip
     parser.add_argument(
         "--reserved", action="append", default=[], metavar="ROLE:cpus=N,mem=N,disk=N",
         help="of each agent's resources, for frameworks of that role alone; may be given several times",
@@ -97,12 +96,13 @@ def parse(arguments: Sequence[str]) -> Options:
         allocation_interval_s=given.allocation_interval,
         retry_s=given.update_retry,
         credentials=_credentials(given.credentials) if given.credentials else {},
-        executor_environment={
-            name: value
-            for name, value in os.environ.items()
-            if given.executor_environment and name.startswith(given.executor_environment)
-        },
+        environment=_environment(tuple(given.pass_environment)),
     )
+
+
+def _environment(prefixes: tuple[str, ...]) -> dict[str, str]:
+    """By name and not by value, which everybody could read on the command line."""
+    return {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
 
 
 def _credentials(path: Path) -> dict[str, str]:
@@ -188,14 +188,7 @@ def _agent_builder(options: Options, number: int, master: Master, journal: Journ
     directory = agent_directory(options.work_dir, number)
     port = options.agent_ports[number]
     return lambda: Agent(
-        master,
-        journal,
-        directory,
-        options.hostname,
-        port,
-        options.total,
-        options.retry_s,
-        options.executor_environment,
+        master, journal, directory, options.hostname, port, options.total, options.retry_s, options.environment
     )
 
 

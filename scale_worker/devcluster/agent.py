@@ -44,13 +44,16 @@ class Agent:
         port: int,
         total: Resources,
         retry_s: float,
-        environment: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Take up what a previous agent on `work_dir` left; updates are repeated after 1, 2, 4 … times `retry_s`."""
+        """Take up what a previous agent on `work_dir` left; updates are repeated after 1, 2, 4 … times `retry_s`.
+
+        `environment` is what every executor is given, as by --executor_environment_variables of a real agent.
+        """
         self.id = journal.contents.agent_id or master.new_agent_id()
         self.host, self.hostname, self.port, self.total = master.host, hostname, port, total
         self.started = now()
-        self._executor_environment = environment
+        self._given = dict(environment or {})
         self._updates = Updates(master, journal, retry_s)
         self.directory = work_dir / "slaves" / self.id
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -170,7 +173,7 @@ class Agent:
 
     def _environment(self) -> dict[str, str]:
         return {
-            **self._executor_environment,
+            **self._given,
             "LIBPROCESS_IP": self.host,
             "MESOS_AGENT_ENDPOINT": f"{self.host}:{self.port}",
             "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD": f"{SHUTDOWN_GRACE_S:g}secs",

@@ -152,6 +152,7 @@ def executor_config(settings: Settings) -> ExecutorConfig:
         "SCALE_JOB_PIDS": str(settings.job_pids),
         "SCALE_JOB_LOG_MIB": f"{settings.job_log_mib:g}",
         "SCALE_EXECUTOR_IDLE_S": f"{settings.executor_idle_s:g}",
+        "SCALE_SECRETS_DIR": settings.secrets_dir,
     }
     if settings.docker_paths:
         environment["SCALE_DOCKER_PATHS"] = ";".join(f"{here}={there}" for here, there in settings.docker_paths.items())

@@ -74,7 +74,7 @@ def _move(file_ids: Sequence[int]) -> None:
         moves = parse.moves(session, file_ids)
     for move in moves:
         try:
-            brokers.broker_for(move.broker, settings().mounts).move(move.old_path, move.new_path)
+            brokers.broker_for(move.broker, settings()).move(move.old_path, move.new_path)
         except BrokerError as error:
             logger.error("file %d stays where it is for now: %s", move.file_id, error)
             continue

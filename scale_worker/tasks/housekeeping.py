@@ -32,7 +32,7 @@ def remove_files() -> None:
 
 def _remove(removal: Removal) -> bool:
     try:
-        broker = brokers.broker_for(removal.broker, settings().mounts)
+        broker = brokers.broker_for(removal.broker, settings())
         patience.within(f"workspace {removal.workspace_id}", lambda: broker.delete(removal.file_path))
     except BrokerError as error:
         logger.error("the deleted file %d still lies in its workspace: %s", removal.file_id, error)

@@ -11,12 +11,14 @@ from flask.testing import FlaskClient
 from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
+from scale_core.db.account import Account, ApiToken
 from scale_core.db.file import ScaleFile, Workspace
 from scale_core.db.ingest import Ingest, Strike
 from scale_core.db.job import Error, Job, JobExecution, JobType
 from scale_core.db.node import Node
 from scale_core.db.recipe import Recipe, RecipeType
 from scale_core.db.trigger import TriggerEvent, TriggerRule
+from tests.api.guarded import make_account, make_token
 from tests.api.world import World
 
 # path of the list -> the model of its rows, and what the list adds to them
@@ -40,6 +42,8 @@ LISTS: dict[str, tuple[Any, set[str]]] = {
     "/nodes/": (Node, set()),
     "/trigger-rules/": (TriggerRule, {"job_type", "recipe_type"}),
     "/trigger-events/": (TriggerEvent, set()),
+    "/accounts/": (Account, set()),
+    "/tokens/": (ApiToken, set()),
 }
 
 # lists whose rows are put together here: which of their values are rows, of which model
@@ -52,6 +56,11 @@ COMPOSED: dict[str, dict[str, Any]] = {
     "/files/<id:file_id>/ancestors/": {"file": ScaleFile},
     "/files/<id:file_id>/descendants/": {"file": ScaleFile},
 }
+
+
+@pytest.fixture(autouse=True)
+def _somebody(session: Session) -> None:
+    make_token(session, make_account(session))
 
 
 @pytest.mark.parametrize("path", LISTS)

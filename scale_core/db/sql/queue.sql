@@ -107,7 +107,7 @@ WHERE job_exe_id = ANY (CAST(:job_exe_ids AS bigint[]))
   AND (SELECT e.status FROM job_exe e WHERE e.id = queue.job_exe_id) <> 'QUEUED'
 
 -- input_files -- with the time of the earliest source that each file is or descends from
-SELECT f.id, f.workspace_id, f.file_path, f.file_name, f.file_size,
+SELECT f.id, f.workspace_id, f.file_path, f.file_name, f.file_size, f.checksum,
        CASE WHEN f.file_type = 'SOURCE' THEN f.data_started
             ELSE (SELECT min(a.data_started)
                   FROM file_ancestry_link l JOIN scale_file a ON a.id = l.ancestor_id
