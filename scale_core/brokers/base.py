@@ -118,15 +118,32 @@ def relative(file_path: str) -> PurePosixPath:
 
 
 def measure(source: BinaryIO, copy: BinaryIO | None = None, progress: Callable[[], None] = go_on) -> tuple[int, str]:
-    """Size and SHA-256 of what `source` still holds, written to `copy` on the way."""
+    """Size and SHA-256 of what `source` still holds, written to `copy` on the way.
+
+    Raises BrokerError when a local file is written to meanwhile: nobody can tell what of it was read.
+    """
+    before = _version(source)
     digest, size = hashlib.sha256(), 0
     while chunk := source.read(CHUNK):
         progress()
         digest.update(chunk)
         size += len(chunk)
+        if before is not None and size > before[0]:
+            break  # whoever follows a file that grows comes to no end
         if copy is not None:
             copy.write(chunk)
+    if _version(source) != before:
+        raise BrokerError("the file was written to while it was read; it is not complete yet")
     return size, digest.hexdigest()
+
+
+def _version(source: BinaryIO) -> tuple[int, int] | None:
+    """What changes when somebody writes to a local file; None for what is no such file."""
+    try:
+        facts = os.fstat(source.fileno())
+    except (AttributeError, OSError):
+        return None
+    return facts.st_size, facts.st_mtime_ns
 
 
 def open_regular(path: Path) -> BinaryIO:

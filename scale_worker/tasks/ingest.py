@@ -99,7 +99,7 @@ def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
         result = arrival.record_listing(session, strike_id, configuration, listing, frozenset(), utcnow(), began)
     _recorded(strike_id, result)
     if result.deferred:
-        _tidy(strike_id, mount, directory, result.deferred, set())
+        _tidy(strike_id, mount, directory, result.deferred, {})
     return True
 
 
@@ -129,7 +129,7 @@ def scan(watched: ActiveStrike) -> bool:
             session, watched.id, watched.configuration, seen.listing, seen.vanished, utcnow(), began
         )
         strike.record_scan(session, watched.id, None, utcnow(), files_seen=len(seen.listing))
-        done = ingest.finished_ingests(session, seen.originals) if seen.originals else set()
+        done = ingest.finished_ingests(session, seen.originals) if seen.originals else {}
     _recorded(watched.id, result)
     if result.deferred or done:
         _tidy(watched.id, mount, directory, result.deferred, done)
@@ -158,12 +158,12 @@ def _look(directory: Path, in_transfer: frozenset[str], suffix: str) -> _Seen:
     return _Seen(listing, vanished, strike_directory.pending_originals(directory))
 
 
-def _tidy(strike_id: int, mount: str, directory: Path, deferred: Sequence[str], done: set[int]) -> None:
+def _tidy(strike_id: int, mount: str, directory: Path, deferred: Sequence[str], done: Mapping[int, int | None]) -> None:
     def move_and_remove() -> None:
         for name in deferred:
             strike_directory.defer(directory, name)
-        for ingest_id in done:
-            strike_directory.remove_originals(directory, ingest_id)
+        for ingest_id, file_size in done.items():
+            strike_directory.remove_originals(directory, ingest_id, file_size)
 
     try:
         within(mount, move_and_remove, TIDY_S)

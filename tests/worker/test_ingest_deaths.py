@@ -142,10 +142,12 @@ def test_killed_at_each_step_of_removing_an_original(make_bench: Callable[[], Be
         bench = make_bench()
         ingest(bench, item(bench))
         strike = bench.root / "strike"
-        is_dying = killed(lambda strike=strike: strike_directory.remove_originals(strike, 3), strike, number)
+        is_dying = killed(
+            lambda strike=strike: strike_directory.remove_originals(strike, 3, len(CONTENT)), strike, number
+        )
         assert under_final_names(bench) == {"2026/11/22/a.png": CONTENT}
         assert strike_directory.pending_originals(strike) == ([3] if is_dying else []), "the next scan finds it"
-        strike_directory.remove_originals(strike, 3)
+        strike_directory.remove_originals(strike, 3, len(CONTENT))
         assert (files(bench), strike_directory.pending_originals(strike)) == ([], [])
     assert number > 2
 
