@@ -21,7 +21,7 @@ from scale_core.services import arrival, ingest, strike
 from scale_core.services.arrival import Listed, ScanResult
 from scale_core.services.strike import ActiveStrike
 from scale_core.timestamps import utcnow
-from scale_worker import strike_directory
+from scale_worker import strike_directory, strike_watcher
 from scale_worker.celery_app import app, sessions, settings
 from scale_worker.strike_watcher import Place, StrikeWatcher
 
@@ -65,13 +65,13 @@ def _places() -> dict[int, Place]:
     for each in watched:
         mount = each.configuration["mount"]
         with suppress(BrokerError):  # the scan says so
-            places[each.id] = Place(mount, _directory(mount))
+            places[each.id] = Place(mount, _directory(mount, strike_watcher.PATIENCE_S))
     return places
 
 
-def _directory(mount: str) -> Path:
+def _directory(mount: str, patience_s: float | None = None) -> Path:
     """A Strike's directory on this machine, mounted if need be. Raises BrokerError."""
-    return within(mount, lambda: require_harmless(resolve_mount(mount, settings().mounts)))
+    return within(mount, lambda: require_harmless(resolve_mount(mount, settings().mounts)), patience_s)
 
 
 def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
