@@ -9,10 +9,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from scale_core.db.ingest import Ingest
 from scale_core.db.node import Scheduler
 from scale_core.db.queue import Queue
+from scale_core.domain.ingest import IngestStatus
 from scale_core.domain.job import ExecutionStatus
-from scale_core.services import error
+from scale_core.services import error, strike
 from scale_core.timestamps import utcnow
 from tests import factories
 
@@ -59,3 +61,23 @@ def test_scale_that_has_done_nothing_has_figures_too(client: FlaskClient) -> Non
     assert found["scale_executions_running",] == 0
     assert found["scale_ingest_lag_seconds",] == 0
     assert not any(name.startswith("scale_scheduler_rounds") for name, *_ in found)
+
+
+def test_each_strike_says_whether_it_keeps_up(client: FlaskClient, session: Session) -> None:
+    store = factories.make_workspace(session)
+    well, stuck = factories.make_strike(session, store), factories.make_strike(session, store)
+    strike.record_scan(session, well.id, None, utcnow(), files_seen=1)
+    strike.record_scan(session, stuck.id, "the directory /incoming does not answer", utcnow())
+    for status, hours in ((IngestStatus.QUEUED, 1), (IngestStatus.ERRORED, 2), (IngestStatus.INGESTED, 3)):
+        session.add(
+            Ingest(
+                file_name=status.value, strike_id=well.id, status=status, transfer_path="/incoming/x",
+                bytes_transferred=1, transfer_started=utcnow(), created=utcnow() - timedelta(hours=hours),
+            )
+        )  # fmt: skip
+    session.commit()
+    found = read(client)
+    assert round(found["scale_strike_lag_seconds", well.name] / 3600, 1) == 1
+    assert found["scale_strike_lag_seconds", stuck.name] == 0
+    assert [found["scale_strike_errors", each.name] for each in (well, stuck)] == [1, 0]
+    assert [found["scale_strike_readable", each.name] for each in (well, stuck)] == [1, 0]
