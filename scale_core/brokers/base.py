@@ -67,6 +67,9 @@ class Broker(ABC):
     def delete(self, file_path: str) -> None:
         """Delete a file; one that is not there counts as deleted."""
 
+    def tidy(self, file_path: str) -> None:  # noqa: B027 - not every kind leaves something behind
+        """Remove what copies to this path have left behind whose process died; what is being written stays."""
+
     def measure(self, file_path: str) -> Stored:
         """Size and SHA-256 of a file. Raises FileMissing."""
         with self.open(file_path) as file:
