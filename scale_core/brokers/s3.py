@@ -108,7 +108,7 @@ class S3Broker(RemoteBroker):
             if _is_taken(error):
                 return None
             raise
-        return self._verified(place, Stored(len(first), digest))
+        return Stored(len(first), digest)  # the server compared the MD5 before it accepted
 
     def _upload_parts(self, parts: Iterator[bytes], place: str, file_path: str, checksum: str | None) -> Stored | None:
         digest, size = hashlib.sha256(), 0
@@ -150,9 +150,10 @@ class S3Broker(RemoteBroker):
                 if _is_taken(error):
                     return False
                 raise
-        elif not self._complete(to, lambda upload_id: self._copy_parts(place, to, found, upload_id)):
+        elif self._complete(to, lambda upload_id: self._copy_parts(place, to, found, upload_id)):
+            self._verified(to, Stored(found.size, ""))
+        else:
             return False
-        self._verified(to, Stored(found.size, ""))
         self.remove(place)
         return True
 
