@@ -53,7 +53,7 @@ def test_hundreds_of_files_of_remote_workspaces(tmp_path: Path) -> None:
             (ftp.root / name).write_text(f"content of {name}")
         access = WorkspaceAccess(2, "bucket", s3.config()), WorkspaceAccess(3, "ftp", ftp.config())
         inputs = (Input("all", "files", files=tuple(InputFile(1, 3, name, name, 18) for name in names)),)
-        command = '\'for name in "$1"/*; do cp "$name" .; echo ARTIFACT:out:$(basename \"$name\"); done\' sh ${all}'
+        command = '\'for name in "$1"/*; do cp "$name" .; echo ARTIFACT:out:$(basename "$name"); done\' sh ${all}'
         outputs = (file_output("out", type="files", workspace_id=2),)
         outcome = bench.run(bench.spec(command, workspaces=access, inputs=inputs, outputs=outputs))
         assert (outcome.succeeded, outcome.message) == (True, "")
