@@ -231,6 +231,18 @@ class ProductAnswer(ProductBase):
     job_type = fields.Nested(JobTypeBase)
 
 
+class FileRef(Answer):
+    id = fields.Integer()
+
+
+class JobInLink(Answer):
+    """A job between two files."""
+
+    id = fields.Integer()
+    status = fields.String()
+    job_type = fields.Nested(JobTypeBase)
+
+
 class NodeRef(Answer):
     id = fields.Integer()
     hostname = fields.String()

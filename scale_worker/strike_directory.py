@@ -71,8 +71,7 @@ def pending_originals(directory: Path) -> list[int]:
 def remove_original(original: StoredIngest, mounts: Mapping[str, str]) -> None:
     """The original of an ingest that is over. A failure is logged; the next scan tries again."""
     try:
-        directory = resolve_mount(original.mount, mounts)
-        within(original.mount, lambda: remove_originals(directory, original.ingest_id))
+        within(original.mount, lambda: remove_originals(resolve_mount(original.mount, mounts), original.ingest_id))
     except BrokerError as error:
         logger.error("the original of ingest %d stays: %s", original.ingest_id, error)
 

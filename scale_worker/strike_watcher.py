@@ -19,6 +19,7 @@ from pathlib import Path
 from inotify_simple import Event, INotify, flags
 
 from scale_core.errors import BrokerError
+from scale_core.mounts import file_system
 from scale_core.patience import within
 
 logger = logging.getLogger(__name__)
@@ -168,16 +169,3 @@ class StrikeWatcher(threading.Thread):
     def _close(self) -> None:
         if self._inotify is not None:
             self._inotify.close()
-
-
-def file_system(directory: Path) -> str:
-    """The type of the file system that a directory lies on, as /proc/self/mountinfo names it."""
-    path = os.path.realpath(directory)
-    found = ("", "unknown")
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        left, _, right = line.partition(" - ")
-        point = left.split()[4].encode().decode("unicode_escape")
-        is_above = path == point or path.startswith(f"{point.rstrip('/')}/")
-        if is_above and len(point) >= len(found[0]):  # of two on one point the later one is seen
-            found = (point, right.split()[0])
-    return found[1]

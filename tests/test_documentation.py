@@ -66,8 +66,10 @@ def test_folder_map_names_every_module_and_no_other() -> None:
         path.relative_to(CHECKOUT).as_posix()
         for package in PACKAGES
         for path in (CHECKOUT / package).rglob("*.py")
-        if path.name != "__init__.py"
+        if path.name != "__init__.py" and "node_modules" not in path.parts
     }
+    source = CHECKOUT / "scale_api/ui/src"
+    actual |= {path.relative_to(CHECKOUT).as_posix() for path in source.rglob("*.ts*")}
     mapped = _mapped()
 
     assert {name for name in mapped if not (CHECKOUT / name).exists()} == set(), "named, but not there"

@@ -21,6 +21,7 @@ from scale_api.schemas import ExecutionBase, JobInExecution, Reference, SourceAn
 from scale_api.shapes import shape_of
 from scale_core.brokers import resolve_mount
 from scale_core.errors import BrokerError, Invalid, Problem
+from scale_core.mounts import require_harmless
 from scale_core.patience import within
 from scale_core.queries import ingest as queries
 from scale_core.queries.listing import Period
@@ -278,7 +279,8 @@ def _require_directory(configuration: Mapping[str, Any]) -> None:
     if not isinstance(mount, str):
         return  # the service names all that is wrong with the document
     try:
-        directory = resolve_mount(mount, current_app.extensions["scale_settings"].mounts)
+        mounts = current_app.extensions["scale_settings"].mounts
+        directory = within(mount, lambda: require_harmless(resolve_mount(mount, mounts)))
         exists = within(mount, lambda: os.path.isdir(directory))
     except BrokerError as error:
         raise Invalid(problems=[Problem("configuration.mount", str(error))]) from error

@@ -1,4 +1,4 @@
-"""Job load: how many jobs waited and ran."""
+"""Job load: how many jobs waited and ran, and how those that ended did."""
 
 from __future__ import annotations
 
@@ -38,6 +38,15 @@ class LoadAnswer(Answer):
     total_count = fields.Integer()
 
 
+class OutcomeAnswer(Answer):
+    """Jobs that ended in the hour that begins at `time`, FAILED ones by the category of their error."""
+
+    time = Time()
+    status = fields.String()
+    category = fields.String(allow_none=True)
+    count = fields.Integer()
+
+
 @blp.route("/load/")
 class Load(MethodView):
     @blp.arguments(LoadQuery, location="query")
@@ -46,3 +55,13 @@ class Load(MethodView):
         """Get Job Load, by default of the last week"""
         filters = replace(listing.filters, period=last_days(listing.period, DAYS, MAX_DAYS))
         return answer(listing, *queries.list_load(session(), filters, listing.page))
+
+
+@blp.route("/load/outcomes/")
+class LoadOutcomes(MethodView):
+    @blp.arguments(LoadQuery, location="query")
+    @blp.response(200, page_of(OutcomeAnswer))
+    def get(self, listing: Listing) -> Any:
+        """Get Job Outcomes: how many jobs ended in each hour, and how; by default of the last week"""
+        filters = replace(listing.filters, period=last_days(listing.period, DAYS, MAX_DAYS))
+        return answer(listing, *queries.list_outcomes(session(), filters, listing.page))

@@ -25,6 +25,7 @@ from scale_core.brokers.base import (
     taken,
 )
 from scale_core.errors import BrokerError, FileMissing
+from scale_core.mounts import mounted_by_us
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -46,7 +47,8 @@ class FileInfo:
 def resolve_mount(mount: str, mounts: Mapping[str, str]) -> Path:
     """The local directory for ``host:/path``: by the longest prefix in SCALE_MOUNTS; localhost means this machine.
 
-    Raises BrokerError when nothing maps the mount.
+    An export of SCALE_NFS_EXPORTS is mounted if it is not yet: that may take its time, see `patience.within`. Raises
+    BrokerError when nothing maps the mount, or it cannot be mounted.
     """
     host, colon, path = mount.partition(":")
     if not colon or not host or not path.startswith("/") or "\0" in path or ".." in PurePosixPath(path).parts:
@@ -57,7 +59,12 @@ def resolve_mount(mount: str, mounts: Mapping[str, str]) -> Path:
         return Path(mounts[prefix] + wanted[len(prefix) :])
     if host in LOCAL_HOSTS:
         return Path(path)
-    raise BrokerError(f"{mount} is not mounted here: add {host}:/path=/local/path to SCALE_MOUNTS on every machine")
+    if (directory := mounted_by_us(wanted, mounts)) is not None:
+        return directory
+    raise BrokerError(
+        f"{mount} is not mounted here: add {host}:/path=/local/path to SCALE_MOUNTS on every machine, or allow "
+        f"{host}:/path in SCALE_NFS_EXPORTS to be mounted when needed"
+    )
 
 
 class LocalBroker(Broker):
@@ -233,7 +240,9 @@ def _rename_without_overwriting(source: Path, target: Path) -> bool:
         os.link(source, target, follow_symlinks=False)
         source.unlink()
     except FileExistsError:
-        return False
+        if not os.path.samestat(os.lstat(source), os.lstat(target)):
+            return False
+        source.unlink()  # a move that was interrupted between its two halves
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS:
             raise

@@ -1,13 +1,14 @@
-"""How many jobs waited and ran, as it was measured every hour."""
+"""How many jobs waited and ran, as it was measured every hour; and how many ended, and how."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from scale_core.db.job import JobLoad, JobType
+from scale_core.db.job import Error, Job, JobLoad, JobType
 from scale_core.queries.listing import ALWAYS, Page, Period, Query
 from scale_core.queries.shape import Json
 
@@ -41,8 +42,30 @@ def list_load(session: Session, filters: LoadFilters, page: Page) -> tuple[list[
     return rows, found[0][0] if found else 0
 
 
+def list_outcomes(session: Session, filters: LoadFilters, page: Page) -> tuple[list[Json], int]:
+    """Of each hour (UTC) how many jobs ended in it by status, FAILED ones by the category of their error; oldest first.
+
+    An hour, status or category in which no job ended has no row.
+    """
+    hour = func.date_trunc("hour", Job.ended, "UTC")
+    ended = filters.period.limit(select(hour).outerjoin(Error, Job.error_id == Error.id), Job.ended)
+    ended = _of_types(ended.where(Job.ended.is_not(None)), Job.job_type_id, filters)
+    groups = (hour, Job.status, Error.category)
+    query = ended.with_only_columns(func.count().over(), *groups, func.count()).group_by(*groups).order_by(*groups)
+    found = session.execute(query.offset(page.offset).limit(page.size)).all()
+    if not found and page.offset:
+        grouped = ended.group_by(*groups).subquery()
+        return [], session.scalar(select(func.count()).select_from(grouped)) or 0
+    names = ("time", "status", "category", "count")
+    rows = [dict(zip(names, row, strict=True)) for _, *row in found]
+    return rows, found[0][0] if found else 0
+
+
 def _filtered(query: Query, filters: LoadFilters) -> Query:
-    query = filters.period.limit(query, JobLoad.measured)
+    return _of_types(filters.period.limit(query, JobLoad.measured), JobLoad.job_type_id, filters)
+
+
+def _of_types(query: Query, job_type_id: InstrumentedAttribute[Any], filters: LoadFilters) -> Query:
     conditions = []
     if filters.job_type_ids:
         conditions.append(JobType.id.in_(filters.job_type_ids))
@@ -52,4 +75,4 @@ def _filtered(query: Query, filters: LoadFilters) -> Query:
         conditions.append(JobType.category.in_(filters.job_type_categories))
     if filters.job_type_priorities:
         conditions.append(JobType.priority.in_(filters.job_type_priorities))
-    return query.where(JobLoad.job_type_id.in_(select(JobType.id).where(*conditions))) if conditions else query
+    return query.where(job_type_id.in_(select(JobType.id).where(*conditions))) if conditions else query

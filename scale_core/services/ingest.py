@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from scale_core.db.file import ScaleFile
 from scale_core.db.ingest import Ingest
+from scale_core.db.job import Job
 from scale_core.db.trigger import RuleType
 from scale_core.documents import strike_configuration
 from scale_core.domain.execution import IngestOutcome
@@ -44,6 +45,7 @@ def complete(session: Session, job_id: int, outcomes: Sequence[IngestOutcome], n
     query = select(Ingest).where(Ingest.job_id == job_id, Ingest.id.in_(by_id)).order_by(Ingest.id)
     ingests = [each for each in session.scalars(query.with_for_update(of=Ingest)) if each.status in _UNDER_WAY]
     known = file.same_contents(session, [(each.file_name, by_id[each.id].checksum) for each in ingests])
+    mount = _mount(session, job_id)
     removable, sources = [], []
     for ingest in ingests:
         outcome = by_id[ingest.id]
@@ -52,7 +54,7 @@ def complete(session: Session, job_id: int, outcomes: Sequence[IngestOutcome], n
             continue
         source = _record_outcome(session, ingest, outcome, known.get((ingest.file_name, outcome.checksum)), now)
         sources += [source] if source else []
-        removable.append(StoredIngest(ingest.id, ingest.strike.configuration["mount"], ingest.file_name))
+        removable.append(StoredIngest(ingest.id, mount or ingest.strike.configuration["mount"], ingest.file_name))
     session.flush()
     trigger.fire(session, RuleType.INGEST, sources, now, now)
     return removable
@@ -83,10 +85,17 @@ def retry(session: Session, ingest_id: int, now: datetime) -> Ingest:
         arrival.avoid_taken_paths(session, [ingest])
     elif not workspace.activity(session, [ingest.workspace_id])[ingest.workspace_id]:
         raise Conflict(f"ingest {ingest.id} cannot be tried again: its workspace is archived")
-    request = arrival.make_job(session, event.user_event(session, now), config.mount, [ingest], now)
+    mount = _mount(session, ingest.job_id) or config.mount
+    request = arrival.make_job(session, event.user_event(session, now), mount, [ingest], now)
     job.enqueue(session, [request], now)
     session.flush()
     return ingest
+
+
+def _mount(session: Session, job_id: int | None) -> str | None:
+    """Where the files of a job lie: where their Strike saw them, whatever it watches now. None: it does not say."""
+    data = session.scalar(select(Job.data).where(Job.id == job_id)) or {}
+    return next((each["value"] for each in data.get("input_data", ()) if each["name"] == "Mount"), None)
 
 
 def _require_no_other(session: Session, ingest: Ingest) -> None:

@@ -8,7 +8,7 @@ import logging
 import signal
 import uuid
 from collections import deque
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,14 @@ class Agent:
                 run.timer = self._later(recovery.REREGISTRATION_S, self.destroy, run)
         for task in list(self._tasks.values()):
             self._updates.resend(task)
+
+    def disown(self, known: Iterable[tuple[str, str, str]]) -> None:
+        """The master knows these tasks here (framework, task and name): those whose launch never arrived are lost."""
+        for fid, task_id, name in known:
+            if (fid, task_id) not in self._tasks:
+                task = AgentTask(task_id, name, recovery.unknown_run(fid, task_id), Resources())
+                self.restore_task(task)
+                self._fail(task, "TASK_LOST", "REASON_RECONCILIATION", "Reconciliation: task unknown to the agent")
 
     def tasks(self) -> list[AgentTask]:
         """All tasks whose end is not acknowledged."""

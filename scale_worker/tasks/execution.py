@@ -53,6 +53,7 @@ def sweep_executions() -> None:
 def _finish(ids: list[int]) -> None:
     with transaction(sessions()) as session:
         finished = execution.finish(session, ids, utcnow(), Backoff(settings().retry_base_s, settings().retry_cap_s))
+        history.note("finishing", job_exe_ids=finished.job_exe_ids)
     history.note("finished", job_exe_ids=finished.job_exe_ids)
     _tidy(finished)
     here = [each.job_exe_id for each in finished.absent if _fetch_outcome(each)]

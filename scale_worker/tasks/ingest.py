@@ -11,12 +11,14 @@ from typing import Any
 
 from celery.signals import worker_ready
 
+from scale_core import history
 from scale_core.brokers import resolve_mount
 from scale_core.db.session import transaction, try_advisory_lock
 from scale_core.errors import BrokerError
+from scale_core.mounts import require_harmless
 from scale_core.patience import within
 from scale_core.services import arrival, ingest, strike
-from scale_core.services.arrival import Listed
+from scale_core.services.arrival import Listed, ScanResult
 from scale_core.services.strike import ActiveStrike
 from scale_core.timestamps import utcnow
 from scale_worker import strike_directory
@@ -62,8 +64,13 @@ def _places() -> dict[int, Place]:
     for each in watched:
         mount = each.configuration["mount"]
         with suppress(BrokerError):  # the scan says so
-            places[each.id] = Place(mount, resolve_mount(mount, settings().mounts))
+            places[each.id] = Place(mount, _directory(mount))
     return places
+
+
+def _directory(mount: str) -> Path:
+    """A Strike's directory on this machine, mounted if need be. Raises BrokerError."""
+    return within(mount, lambda: require_harmless(resolve_mount(mount, settings().mounts)))
 
 
 def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
@@ -80,7 +87,7 @@ def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
         return scan(watched[0])
     mount = watched[0].configuration["mount"]
     try:
-        directory = resolve_mount(mount, settings().mounts)
+        directory = _directory(mount)
         listing = within(mount, lambda: strike_directory.look_at(directory, names))
     except BrokerError:
         return True
@@ -89,7 +96,7 @@ def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
             return False
         configuration = watched[0].configuration
         result = arrival.record_listing(session, strike_id, configuration, listing, frozenset(), utcnow(), began)
-    _say_unreadable(strike_id, result.unreadable)
+    _recorded(strike_id, result)
     if result.deferred:
         _tidy(strike_id, mount, directory, result.deferred, set())
     return True
@@ -103,7 +110,7 @@ def scan(watched: ActiveStrike) -> bool:
     """
     mount = watched.configuration["mount"]
     try:
-        directory = resolve_mount(mount, settings().mounts)
+        directory = _directory(mount)
         with transaction(sessions()) as session:
             names = arrival.names_in_transfer(session, watched.id)
             began = arrival.clock(session)
@@ -122,14 +129,16 @@ def scan(watched: ActiveStrike) -> bool:
         )
         strike.record_scan(session, watched.id, None, utcnow(), files_seen=len(seen.listing))
         done = ingest.finished_ingests(session, seen.originals) if seen.originals else set()
-    _say_unreadable(watched.id, result.unreadable)
+    _recorded(watched.id, result)
     if result.deferred or done:
         _tidy(watched.id, mount, directory, result.deferred, done)
     return True
 
 
-def _say_unreadable(strike_id: int, names: Sequence[str]) -> None:
-    for name in names:
+def _recorded(strike_id: int, result: ScanResult) -> None:
+    if result.queued or result.deferred:
+        history.note("recorded", strike_id=strike_id, queued=result.queued, deferred=len(result.deferred))
+    for name in result.unreadable:
         logger.warning("Strike %d leaves '%s' where it is: %s", strike_id, name, arrival.UNREADABLE_NAME)
 
 

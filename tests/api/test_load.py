@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from scale_core.db.ingest import Ingest
-from scale_core.db.job import JobLoad
+from scale_core.db.job import Error, JobLoad
 from scale_core.domain.ingest import IngestStatus
+from scale_core.domain.job import ErrorCategory, JobStatus
 from scale_core.timestamps import utcnow
 from tests import factories
 
@@ -141,3 +143,45 @@ def test_ingest_status_of_the_last_week(client: FlaskClient, session: Session) -
     values = get(client, "/ingests/status/")["results"][0]["values"]
     assert len(values) == 8 * 24
     assert values[-1]["time"] == utcnow().strftime("%Y-%m-%dT23:00:00Z")
+
+
+def test_outcomes(client: FlaskClient, session: Session) -> None:
+    chance = random.Random(11)
+    error = session.scalars(select(Error).where(Error.category == ErrorCategory.DATA)).first()
+    assert error is not None
+    types = [factories.make_no_op_type(session) for _ in range(2)]
+    hour = utcnow().replace(minute=0, second=0, microsecond=0)
+    expected: dict[tuple[int, str, str, str | None], int] = {}
+    for _ in range(40):
+        job = factories.make_job(session, chance.choice(types))
+        ended = hour - chance.randrange(1, 5) * HOUR + timedelta(minutes=chance.randrange(60))
+        job.status = chance.choice([JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED])
+        job.ended = ended
+        job.error_id = error.id if job.status is JobStatus.FAILED else None
+        category = "DATA" if job.error_id else None
+        time = ended.replace(minute=0).isoformat().replace("+00:00", "Z")
+        expected[job.job_type_id, time, job.status, category] = (
+            expected.get((job.job_type_id, time, job.status, category), 0) + 1
+        )
+    factories.make_job(session, types[0])  # not ended
+    session.commit()
+
+    def shown(query: str = "") -> dict[tuple[str, str, str | None], int]:
+        rows = get(client, f"/load/outcomes/?{query}")["results"]
+        assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
+        return {(row["time"], row["status"], row["category"]): row["count"] for row in rows}
+
+    def summed(*job_types: int) -> dict[tuple[str, str, str | None], int]:
+        sums: dict[tuple[str, str, str | None], int] = {}
+        for (job_type, *key), number in expected.items():
+            if job_type in job_types:
+                sums[tuple(key)] = sums.get(tuple(key), 0) + number  # type: ignore[index]
+        return sums
+
+    assert shown() == summed(types[0].id, types[1].id)
+    assert shown(f"job_type_id={types[0].id}") == summed(types[0].id)
+    first = get(client, "/load/outcomes/?page_size=2")
+    assert first["count"] == len(summed(types[0].id, types[1].id))
+    assert len(get(client, "/load/outcomes/?page_size=2&page=2")["results"]) == 2
+    assert client.get("/load/outcomes/?page_size=2&page=99").status_code == 404
+    assert client.get("/load/outcomes/?started=PT0H&ended=PT1H").status_code == 400

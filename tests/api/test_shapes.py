@@ -58,7 +58,7 @@ SCHEDULED = words(
     "cpus_scheduled mem_scheduled disk_in_scheduled disk_out_scheduled disk_total_scheduled gpus_scheduled"
 )
 EXECUTION_DETAILS = (
-    EXECUTION | SCHEDULED | words("environment results current_stdout_url current_stderr_url results_manifest")
+    EXECUTION | SCHEDULED | words("environment used results current_stdout_url current_stderr_url results_manifest")
 )
 LOGS = EXECUTION | words("is_finished stdout stderr")
 NODE_REF = words("id hostname port slave_id")

@@ -228,6 +228,25 @@ def test_a_retry_places_the_file_by_the_rules_of_now(session: Session) -> None:
     assert (row.status, row.workspace_id, row.file_path) == (IngestStatus.QUEUED, store.id, "raw/2026/05/04/a.txt")
 
 
+def test_files_are_taken_from_where_they_were_seen_although_the_strike_watches_another_mount_now(
+    session: Session, strike: Strike
+) -> None:
+    look(session, strike, listed("a.txt"))
+    row = only(session, strike)
+    changed = {**strike.configuration, "mount": "localhost:/elsewhere"}
+    strikes.edit(session, strike.id, {"configuration": changed}, NOW)
+    for again in (False, True):
+        if again:
+            queue.cancel(session, row.job_id, NOW)
+            ingest.retry(session, row.id, NOW)
+        run = make.run(session, session.get_one(Job, row.job_id))
+        (item,) = execution_spec.build(session, [run.id], NOW).specs[0].ingests
+        assert item.mount == "localhost:/incoming"
+    make.end(session, run, ingests=(IngestOutcome(row.id, "stored", 10, CHECKSUM),))
+    (original,) = execution.finish(session, [run.id], NOW).removable
+    assert original.mount == "localhost:/incoming"
+
+
 def test_a_retry_waits_for_another_file_of_its_name(session: Session, strike: Strike) -> None:
     look(session, strike, listed("a.txt"))
     row = only(session, strike)

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from scale_core import patience
 from scale_core.db.ingest import Ingest, Strike
-from scale_core.errors import Conflict
+from scale_core.documents import strike_configuration
+from scale_core.errors import Conflict, Invalid
 from scale_core.services.strike import ActiveStrike
 from scale_worker.tasks import ingest as tasks
 from tests import factories as make
@@ -141,3 +142,18 @@ def test_ten_thousand_steps_of_backtracking_are_one_in_re2(session: Session, tmp
     for number in range(10):
         (directory / ("a" * (240 + number) + "!")).write_text("x")
     assert set(scan(session, strike).values()) == {"DEFERRED"}
+
+
+def test_a_name_of_any_length_is_matched_in_linear_time() -> None:
+    rule = {"filename_regex": "(a+)+$", "workspace_path": "", "workspace_name": "w"}
+    document = {"version": "1.0", "mount": "localhost:/in", "transfer_suffix": "_tmp", "files_to_ingest": [rule]}
+    config = strike_configuration.parse(document)
+    assert config.rule_for("a" * 10_000 + "!") is None
+    assert config.rule_for("a" * 10_000) is not None
+
+
+@pytest.mark.parametrize("regex", ["(?=a)b", "(?<!a)b", r"(a)\1", "(?P<n>a)(?P=n)", "a{2000}{2000}"])
+def test_expressions_that_need_more_than_linear_time_are_refused(session: Session, regex: str) -> None:
+    configuration = make.strike_configuration(make.make_workspace(session), filename_regex=regex)
+    with pytest.raises(Invalid, match=r"filename_regex: .* is not a regular expression that RE2 understands"):
+        tasks.strike.create(session, {"name": "s", "configuration": configuration}, make.NOW)

@@ -17,10 +17,11 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from scale_core.db.ingest import Ingest, Strike
 from scale_core.domain.ingest import IngestStatus
+from scale_core.mounts import file_system
 from scale_core.services import queue
 from scale_core.services import strike as strikes
 from scale_worker import strike_watcher
-from scale_worker.strike_watcher import Place, StrikeWatcher, file_system
+from scale_worker.strike_watcher import Place, StrikeWatcher
 from scale_worker.tasks import ingest as tasks
 from tests import factories as make
 

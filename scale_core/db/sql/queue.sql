@@ -115,14 +115,15 @@ SELECT f.id, f.workspace_id, f.file_path, f.file_name, f.file_size, f.checksum,
 FROM scale_file f
 WHERE f.id = ANY (CAST(:ids AS bigint[]))
 
--- begin_ingests --
+-- begin_ingests -- the files lie where their Strike saw them, which the job's data say: it may watch another mount now
 UPDATE ingest i
 SET status = 'INGESTING', ingest_started = :now, last_modified = clock_timestamp()
-FROM strike s
+FROM job j, strike s
 WHERE i.job_id = ANY (CAST(:job_ids AS bigint[])) AND i.status IN ('QUEUED', 'ERRORED', 'INGESTING')
-  AND s.id = i.strike_id
+  AND j.id = i.job_id AND s.id = i.strike_id
 RETURNING i.id, i.job_id, i.file_name, i.file_path, i.workspace_id, i.duplicates,
-          s.configuration ->> 'mount' AS mount
+          coalesce(jsonb_path_query_first(j.data, '$.input_data[*] ? (@.name == "Mount").value') #>> '{}',
+                   s.configuration ->> 'mount') AS mount
 
 -- lock_tasks -- the executions of these tasks, in the order in which everybody locks them
 SELECT id, job_id, task_id, status, started, task_ended IS NOT NULL AS has_ended, pre_started IS NOT NULL AS has_started,

@@ -1,0 +1,44 @@
+// Every page: a new one is a file of this folder, named as its address begins, and a line here.
+import type { ComponentType } from "preact";
+
+// biome-ignore lint/suspicious/noExplicitAny: each page says itself what it takes out of its address
+type PageModule = Promise<{ default: ComponentType<any> }>;
+
+export interface Entry {
+  /** Below /ui; ":name" becomes a property of the page. */
+  path: string;
+  title: string;
+  /** Where it stands in the navigation; pages without are reached from others. */
+  group?: "Now" | "Data" | "Definitions" | "System";
+  /** The second key after "g". */
+  key?: string;
+  load: () => PageModule;
+}
+
+export const PAGES: readonly Entry[] = [
+  { path: "/", title: "Overview", group: "Now", key: "o", load: () => import("./overview") },
+  { path: "/jobs", title: "Jobs", group: "Now", key: "j", load: () => import("./jobs") },
+  { path: "/jobs/:id", title: "Job", load: () => import("./job") },
+];
+
+export interface Found {
+  entry: Entry;
+  values: Record<string, string>;
+}
+
+export function find(path: string): Found | undefined {
+  const parts = path.split("/").filter(Boolean);
+  for (const entry of PAGES) {
+    const names = entry.path.split("/").filter(Boolean);
+    if (names.length !== parts.length) continue;
+    const values: Record<string, string> = {};
+    const fits = names.every((name, place) => {
+      const part = parts[place] ?? "";
+      if (!name.startsWith(":")) return name === part;
+      values[name.slice(1)] = decodeURIComponent(part);
+      return name !== ":id" || /^\d+$/.test(part);
+    });
+    if (fits) return { entry, values };
+  }
+  return undefined;
+}

@@ -1,0 +1,91 @@
+"""One server with one world, and one browser, for all tests of the web UI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+
+from scale_core.settings import CHECKOUT
+from scale_server import postgres
+from tests.journeys import scale_process
+from tests.journeys.scale_process import Scale
+from tests.ui import browser as browsers
+from tests.ui.world import World, make_world
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker("journey")
+
+
+@pytest.fixture(scope="session")
+def scale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scale]:
+    if not browsers.chromium() and not os.environ.get("CI"):
+        pytest.skip("there is no Chromium on this machine: apt install chromium")
+    home = tmp_path_factory.mktemp("ui")
+    try:
+        with scale_process.scale(home) as running:
+            yield running
+    finally:
+        postgres.destroy(home)
+
+
+@pytest.fixture(scope="session")
+def world(scale: Scale) -> World:
+    return make_world(scale)
+
+
+@pytest.fixture(scope="session")
+def chromium(scale: Scale) -> Iterator[Browser]:
+    with browsers.browser() as running:
+        yield running
+
+
+@dataclass
+class Watched:
+    """What a page did that it must not do."""
+
+    address: str
+    complaints: list[str] = field(default_factory=list)
+    expects_refusal: bool = False  # the browser then logs what the API refuses
+
+    def on_console(self, message: ConsoleMessage) -> None:
+        if self.expects_refusal and "Failed to load resource" in message.text:
+            return
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"console: {message.text} ({message.location.get('url')})")
+
+    def on_request(self, request: Request) -> None:
+        if not request.url.startswith((self.address, "blob:", "data:")):
+            self.complaints.append(f"request to elsewhere: {request.url}")
+
+
+@pytest.fixture
+def watched(scale: Scale) -> Watched:
+    return Watched(scale.address)
+
+
+@pytest.fixture
+def page(scale: Scale, world: World, chromium: Browser, watched: Watched) -> Iterator[Page]:
+    """A tab in a fresh profile. The test fails when it complains, or asks anybody but our server for anything."""
+    profile = browsers.context(chromium, scale.address, permissions=["clipboard-read", "clipboard-write"])
+    tab = profile.new_page()
+    tab.on("console", watched.on_console)
+    tab.on("pageerror", lambda error: watched.complaints.append(f"error: {error}"))
+    tab.on("request", watched.on_request)
+    yield tab
+    profile.close()
+    assert watched.complaints == []
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, which script/bootstrap --dev installs."""
+    return (CHECKOUT / "scale_api/ui/node_modules/axe-core/axe.min.js").read_text()

@@ -1,0 +1,22 @@
+"""Every page with an address that shows something of the world: the list that tests and pictures go through."""
+
+from __future__ import annotations
+
+from tests.ui.world import NOWHERE, World
+
+
+def addresses(world: World) -> dict[str, str]:
+    """By name, the addresses below /ui."""
+    return {
+        "overview": "/",
+        "jobs": "/jobs",
+        "jobs-failed": "/jobs?status=FAILED&error_category=DATA",
+        "jobs-none": "/jobs?job_id=99999999",
+        "job-completed": f"/jobs/{world.completed}",
+        "job-failed": f"/jobs/{world.failed[0]}?stream=stderr&line=1",
+        "job-running": f"/jobs/{world.running}",
+        "job-waiting": f"/jobs/{world.waiting}",
+    }
+
+
+NAMES = tuple(addresses(NOWHERE))
