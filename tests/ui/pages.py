@@ -16,6 +16,16 @@ def addresses(world: World) -> dict[str, str]:
         "job-failed": f"/jobs/{world.failed[0]}?stream=stderr&line=1",
         "job-running": f"/jobs/{world.running}",
         "job-waiting": f"/jobs/{world.waiting}",
+        "recipes": "/recipes",
+        "recipe": f"/recipes/{world.recipe}",
+        "queue": "/queue",
+        "load": "/load",
+        "nodes": "/nodes?inactive=1",
+        "node": f"/nodes/{world.node}",
+        "ingests": "/ingests",
+        "strikes": "/strikes",
+        "strike": f"/strikes/{world.strike}",
+        "strike-new": "/strikes/new",
     }
 
 

@@ -19,6 +19,16 @@ export const PAGES: readonly Entry[] = [
   { path: "/", title: "Overview", group: "Now", key: "o", load: () => import("./overview") },
   { path: "/jobs", title: "Jobs", group: "Now", key: "j", load: () => import("./jobs") },
   { path: "/jobs/:id", title: "Job", load: () => import("./job") },
+  { path: "/recipes", title: "Recipes", group: "Now", key: "r", load: () => import("./recipes") },
+  { path: "/recipes/:id", title: "Recipe", load: () => import("./recipe") },
+  { path: "/queue", title: "Queue", group: "Now", key: "q", load: () => import("./queue") },
+  { path: "/load", title: "Load", load: () => import("./load") },
+  { path: "/nodes", title: "Nodes", group: "Now", key: "n", load: () => import("./nodes") },
+  { path: "/nodes/:id", title: "Node", load: () => import("./node") },
+  { path: "/ingests", title: "Ingest", group: "Data", key: "i", load: () => import("./ingests") },
+  { path: "/strikes", title: "Strikes", group: "Data", key: "s", load: () => import("./strikes") },
+  { path: "/strikes/new", title: "New Strike", load: () => import("./strike") },
+  { path: "/strikes/:id", title: "Strike", load: () => import("./strike") },
 ];
 
 export interface Found {
