@@ -150,16 +150,22 @@ class SchedulerResult:
 @dataclass(frozen=True)
 class IngestResult:
     """Small files per second and large ones in MiB/s, through Scale and by `cp`; `ingested` is the time from a file's
-    rename to INGESTED, one file at a time beside `old` others."""
+    rename to INGESTED, `running` to the start of the job that it triggers, one file at a time beside `old` others.
+    `cpu_ms` is per small file; `memory_mib` is held before, after each burst, after the trickle, at the end."""
 
     small: int
+    bursts: int
     small_rate: float
     small_copy_rate: float
+    cpu_ms: Mapping[str, float]
     old: int
+    inotify: bool
     ingested: Spread
+    running: Spread
     large_mib: int
     large_rate: float
     large_copy_rate: float
+    memory_mib: Sequence[Mapping[str, float]]
     bench: str = "ingest"
     load: tuple[float, ...] = ()  # of the machine before: 1, 5 and 15 minutes
     cores: int = os.cpu_count() or 1
@@ -173,8 +179,15 @@ class IngestResult:
             table.add_column(column, justify="right" if column else "left")
         table.add_row(f"{self.small} small files at once, files/s", f"{self.small_rate}", f"{self.small_copy_rate}")
         table.add_row(f"{self.large_mib} MiB of large files, MiB/s", f"{self.large_rate}", f"{self.large_copy_rate}")
-        spread = f"{self.ingested.p50:.0f}, {self.ingested.p95:.0f}, {self.ingested.max:.0f}"
-        table.add_row(f"rename to INGESTED beside {self.old} old ones: p50, p95, max, ms", spread)
+        found = "inotify" if self.inotify else "scans"
+        for what, times in (("INGESTED", self.ingested), ("the triggered job RUNNING", self.running)):
+            spread = f"{times.p50:.0f}, {times.p95:.0f}, {times.max:.0f}"
+            table.add_row(f"rename to {what}, by {found}, beside {self.old} old ones: p50, p95, max, ms", spread)
+        for name, used in sorted(self.cpu_ms.items(), key=lambda item: -item[1]):
+            table.add_row(f"CPU of {name}, ms for a small file", f"{used:.2f}")
+        for name in ("worker", "scheduler", "executor"):
+            held = " ".join(f"{each.get(name, 0):.0f}" for each in self.memory_mib)
+            table.add_row(f"memory of {name}, MiB, in turn", held)
         table.caption = f"load before: {' '.join(f'{value:.2f}' for value in self.load)}"
         Console().print(table)
 

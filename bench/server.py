@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,6 +99,14 @@ class Server:
             used[name] += own
             used["jobs" if name == "executor" else name] += ended
         return dict(used)
+
+    def memory_mib(self) -> dict[str, float]:
+        """MiB that the processes of each part hold together (resident, what they share counted for each)."""
+        held: dict[str, float] = defaultdict(float)
+        for process in psutil.Process(self._process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                held[_name(process)] += process.memory_info().rss / 2**20
+        return {name: round(mib, 1) for name, mib in held.items()}
 
     def wait_until_ended(self, job_type: int, patience_s: float) -> float:
         """Wait until no job of the type is open; returns the time, in seconds since 1970.

@@ -94,6 +94,52 @@ def _snapshot_held(system: System, fault: Fault) -> None:
         time.sleep(fault.lasts_s)
 
 
+def _agent_away(taken: str) -> Act:
+    """An agent is taken away by that order, and comes back before its master gives it up."""
+
+    def act(system: System, fault: Fault) -> None:
+        agent = wait_for("an agent", system.agent, PATIENCE_S)
+        system.order(f"agents/{agent}/{taken}")
+        time.sleep(fault.lasts_s)
+        system.order(f"agents/{agent}/return")
+
+    return act
+
+
+def _agent_replaced(system: System, fault: Fault) -> None:
+    """It dies, its machine is cleaned of all that ran, guardians too, and another agent starts there."""
+    agent = wait_for("an agent", system.agent, PATIENCE_S)
+    system.order(f"agents/{agent}/kill")
+    time.sleep(fault.lasts_s)
+    executors = system.pids("executor")
+    system.order(f"agents/{agent}/return", new_id=1)
+    wait_for("the executors to be gone", lambda: not set(executors) & set(system.pids("executor")), PATIENCE_S)
+    for pid in executors:
+        system.note("died", pid=pid)
+
+
+def _agent_given_up(taken: str) -> Act:
+    """Its master gives it up while it is away. It comes back, and with it what lived on."""
+
+    def act(system: System, fault: Fault) -> None:
+        agent = wait_for("an agent", system.agent, PATIENCE_S)
+        system.order(f"agents/{agent}/{taken}")
+        time.sleep(fault.lasts_s / 2)
+        system.note("given-up")
+        system.order(f"agents/{agent}/lose")
+        time.sleep(fault.lasts_s / 2)
+        system.order(f"agents/{agent}/return")
+        system.note("met-again")
+
+    return act
+
+
+def _master_restarted(system: System, fault: Fault) -> None:
+    """Another one leads, and the agents find it later than the framework does."""
+    system.order("master/restart", seconds=fault.lasts_s / 2, agents=fault.lasts_s / 2)
+    time.sleep(fault.lasts_s)
+
+
 ACTS: dict[str, Act] = {
     "scheduler-killed": _leader_killed,
     "scheduler-killed-before-launch": _trapped("committed"),
@@ -111,9 +157,15 @@ ACTS: dict[str, Act] = {
     "worker-killed": _killed("worker"),
     "worker-killed-after-finishing": _trapped("finished"),
     "worker-stopped": _stopped("worker"),
+    "agent-killed": _agent_away("kill"),
+    "agent-replaced": _agent_replaced,
+    "agent-partitioned": _agent_away("partition"),
+    "agent-lost": _agent_given_up("kill"),
+    "agent-partitioned-and-lost": _agent_given_up("partition"),
     "api-killed": _killed("api"),
     "master-killed": _killed("master"),
     "master-stopped": _stopped("master"),
+    "master-restarted": _master_restarted,
     "postgres-stopped": _postgres_stopped,
     "redis-emptied": _redis_emptied,
     "redis-stopped": _redis_stopped,

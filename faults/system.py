@@ -88,6 +88,7 @@ class System:
         self.database_url, broker_url = postgres.start(self.home), redis.start(self.home)
         cluster = ports.remembered(self.home, ["devcluster", "devcluster-agent", "flower"])
         self.proxy = Proxy(cluster["devcluster"])
+        self._devcluster = f"http://{ports.HOST}:{cluster['devcluster']}/devcluster/"
         port = ports.free_port()
         self._address = f"http://{ports.HOST}:{port}/"
         env = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")} | {
@@ -178,6 +179,20 @@ class System:
             with connection.cursor() as cursor:
                 cursor.execute(statement, parameters)
                 return cursor.fetchall()
+
+    def order(self, path: str, **query: Any) -> None:
+        """Have the devcluster lose agents or its master (scale_worker/devcluster/operator_http.py)."""
+        answer = self._session.post(self._devcluster + path, params=query, timeout=10)
+        if not answer.ok:
+            raise FaultsFailed(f"POST /devcluster/{path}: {answer.status_code} {answer.text}")
+
+    def agent(self) -> str:
+        """The id of an agent that is up; "" while there is none."""
+        try:
+            agents = self._session.get(self._devcluster + "agents", timeout=10).json()
+        except requests.RequestException:
+            return ""
+        return next((str(agent["id"]) for agent in agents if agent["state"] == "up"), "")
 
     # ------------------------------------------------------------------------------------------------------- processes
 

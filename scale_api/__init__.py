@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from scale_api import compression, conditional, database, docs, entry, errors, prometheus, resources, ui
+from scale_api import access, compression, conditional, database, docs, entry, errors, prometheus, resources, ui
 from scale_api.json_provider import OrjsonProvider
 from scale_api.openapi import make_api
 from scale_core import VERSION, logs
@@ -38,6 +38,7 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
     app.extensions["scale_settings"] = settings
     database.init_app(app, sessions)
     entry.init_app(app)
+    access.init_app(app, settings)
     compression.init_app(app)  # before the tags: what is called after a request is called in reverse
     conditional.init_app(app)
     api = make_api(app)

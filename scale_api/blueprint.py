@@ -17,10 +17,9 @@ from scale_api.errors import UnsupportedMediaType
 from scale_api.query import Listing, answer, page_of
 from scale_api.shapes import shape_of
 from scale_core.errors import Invalid, Problem
-from scale_core.queries.shape import Shape
 
 MAX_DEPTH = 64
-ListView = Callable[[Any, Listing, Shape], tuple[Sequence[Any], int]]
+ListView = Callable[..., tuple[Sequence[Any], int]]
 
 
 class Parser(FlaskParser):
@@ -45,14 +44,15 @@ class Blueprint(flask_smorest.Blueprint):
 
     def listing(self, query: type[Schema], item: type[Schema]) -> Callable[[ListView], Any]:
         """A list of `item`: the view returns the rows of a page, in the shape that it is given, and the number of all.
+        What the path names comes after the shape.
 
         Lists are not dumped by their schema: it only says which values their rows show.
         """
 
         def decorate(view: ListView) -> Any:
             @wraps(view)
-            def get(resource: MethodView, listing: Listing) -> Response:
-                return answer(listing, *view(resource, listing, shape_of(item)))
+            def get(resource: MethodView, listing: Listing, **path: Any) -> Response:
+                return answer(listing, *view(resource, listing, shape_of(item), **path))
 
             listed = self.arguments(query, location="query")(self.response(200, page_of(item))(get))
             listed.item = item

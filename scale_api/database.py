@@ -39,6 +39,13 @@ def transaction() -> Iterator[Session]:
 
 
 @contextmanager
+def aside() -> Iterator[Session]:
+    """A transaction of its own for what is no change in anybody's name: that a token was used, that a try failed."""
+    with open_transaction(current_app.extensions["scale_sessions"]) as opened:
+        yield opened
+
+
+@contextmanager
 def joined(writing: Session) -> Iterator[None]:
     """In the block everything reads and writes in this one, whose transaction somebody else ends."""
     g.joined = writing

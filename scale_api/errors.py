@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -19,6 +20,9 @@ log = logging.getLogger(__name__)
 STATUS: dict[type[errors.ScaleError], int] = {
     errors.NotFound: 404,
     errors.Invalid: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.TooManyTries: 429,
     errors.Conflict: 409,
     errors.IllegalTransition: 409,
     errors.PreconditionFailed: 412,
@@ -65,7 +69,17 @@ def _scale_error(error: errors.ScaleError) -> ResponseReturnValue:
     if status == 500:
         log.error("%s %s: %s", request.method, request.path, error, exc_info=error)
     problems = [{"path": p.path, "message": p.message} for p in getattr(error, "problems", ())]
-    return answer(status, str(error), problems)
+    response = answer(status, str(error), problems)
+    if isinstance(error, errors.Unauthenticated):
+        response.headers["WWW-Authenticate"] = _challenge()
+    if isinstance(error, errors.TooManyTries):
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return response
+
+
+def _challenge() -> str:
+    """RFC 6750: what was sent is wrong only if something was sent."""
+    return 'Bearer realm="Scale"' + (', error="invalid_token"' if "Authorization" in request.headers else "")
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:

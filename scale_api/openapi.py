@@ -17,6 +17,7 @@ from flask import Flask
 from flask_smorest import Api
 from werkzeug.routing import Rule
 
+from scale_api import operations as operations_table
 from scale_api.errors import PROBLEM
 from scale_api.idempotency import HEADER as IDEMPOTENCY_KEY
 
@@ -24,12 +25,15 @@ Operation = dict[str, Any]
 
 ERRORS = {
     "400": "What was sent cannot be accepted; each problem names its field.",
+    "401": "Nobody knows who is asking: show an API token, or sign in.",
+    "403": "Whoever is asking may not do this, or a page of another site asks.",
     "404": "There is no such object, or no such page.",
     "409": "This contradicts what is stored, or the object's status does not allow it.",
     "412": "The object was changed since it was read (If-Match).",
     "413": "The body is too large.",
     "415": "The body is not application/json.",
     "422": "The Idempotency-Key belongs to another request.",
+    "429": "Too many tries failed; Retry-After says how long to wait.",
     "503": "The database or a storage is not available at the moment.",
 }
 PROBLEMS = {
@@ -88,6 +92,8 @@ class Common(BasePlugin):
         """Replace the shape of errors that the framework would answer."""
         spec.components.schemas["Error"] = ERROR_SCHEMA
         spec.components.schemas["Problem"] = PROBLEM_SCHEMA
+        for name, scheme in _SCHEMES.items():
+            spec.components.security_scheme(name, scheme)
         for name, text in _HEADERS.items():
             spec.components.header(name, {"description": text, "schema": {"type": "string"}})
 
@@ -100,7 +106,12 @@ class Common(BasePlugin):
         assert path is not None
         for method, operation in (operations or {}).items():
             handler = getattr(view_class, method, None)
+            needed = operations_table.needed(method.upper(), rule.rule)
+            operation["security"] = [] if needed is None else [{name: []} for name in _SCHEMES]
             _complete(method, path, operation, view_class, handler)
+            if needed is not None:
+                said = f"Needs the role {needed}."
+                operation["description"] = "\n\n".join(filter(None, [operation.get("description"), said]))
 
 
 def _complete(method: str, path: str, operation: Operation, view_class: Any, handler: Any) -> None:
@@ -116,6 +127,9 @@ def _complete(method: str, path: str, operation: Operation, view_class: Any, han
         parameters.append(
             _header("If-None-Match", "The ETag of what the client has: answered by 304 if it is the same.")
         )
+    if not is_read:
+        said = "With the cookie of a session: the csrf_token of GET /session/."
+        parameters.append(_header("X-CSRF-Token", said))
     if is_versioned and not is_read:
         parameters.append(_header("If-Match", "The ETag of what the client has read: 412 if it was changed since."))
     if is_idempotent:
@@ -150,10 +164,11 @@ def _complete_responses(
     as_text = method.upper() in getattr(view_class, "text_errors", ())
     for status in _statuses(method, path, operation, is_idempotent=is_idempotent, is_versioned=is_versioned):
         responses[status] = _error(ERRORS[status], as_text=as_text)
-        responses[status]["headers"] = _sent(*(["Retry-After"] if status == "503" else []))
+        responses[status]["headers"] = _sent(*_SENT_WITH.get(status, ()))
     operation["responses"] = responses
 
 
+COMPARES_PASSWORDS = ("/sign-in/", "/session/password/")
 BODY_NAMES_OBJECTS = ("/queue/", "/trigger-rules/preview/")  # which may not be there
 
 
@@ -162,6 +177,12 @@ def _statuses(
 ) -> Iterator[str]:
     pages = any(parameter.get("name") == "page" for parameter in operation["parameters"])
     yield "400"
+    if operation["security"] or path in COMPARES_PASSWORDS:
+        yield "401"
+    if operation["security"] or method != "get":
+        yield "403"
+    if path in COMPARES_PASSWORDS:
+        yield "429"
     if "{" in path or pages or path.startswith(BODY_NAMES_OBJECTS):
         yield "404"
     if method != "get":
@@ -215,11 +236,22 @@ def _describe(parameter: dict[str, Any]) -> None:
     parameter["description"] = f"Only those with this {words}.{more}"
 
 
+_SENT_WITH = {"401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
+_SCHEMES = {
+    "token": {"type": "http", "scheme": "bearer", "description": "An API token of Scale."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "scale",
+        "description": "Of whoever signed in with a browser; under TLS its name is __Host-scale.",
+    },
+}
 _HEADERS = {
     "ETag": "For If-None-Match, and for If-Match of an edit.",
     "Idempotent-Replayed": "true: this is the stored answer of an earlier request under the same Idempotency-Key.",
     "Location": "The address of what was made.",
     "Retry-After": "Seconds to wait before trying again.",
+    "WWW-Authenticate": "How to show who one is.",
     "X-Request-Id": "Names the request in Scale's log.",
 }
 

@@ -220,12 +220,26 @@ class ProductBase(FileAnswer):
     is_published = fields.Boolean()
     published = Time(allow_none=True)
     unpublished = Time(allow_none=True)
+    is_superseded = fields.Boolean()
+    superseded = Time(allow_none=True)
     job_type: fields.Field[Any] = Reference("job_type_id")
     job: fields.Field[Any] = Reference("job_id")
     job_exe = Reference("job_exe_id")
 
 
 class ProductAnswer(ProductBase):
+    job_type = fields.Nested(JobTypeBase)
+
+
+class FileRef(Answer):
+    id = fields.Integer()
+
+
+class JobInLink(Answer):
+    """A job between two files."""
+
+    id = fields.Integer()
+    status = fields.String()
     job_type = fields.Nested(JobTypeBase)
 
 

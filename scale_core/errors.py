@@ -56,6 +56,22 @@ class KeyReused(ScaleError):
     """This Idempotency-Key belongs to another request; choose a new one for each request that is to be done."""
 
 
+class Unauthenticated(ScaleError):
+    """Say who you are: send an API token in the header Authorization: Bearer, or sign in."""
+
+
+class Forbidden(ScaleError):
+    """You may not do this."""
+
+
+class TooManyTries(ScaleError):
+    """Wait before you try again; `retry_after_s` says how long."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
 class IllegalTransition(ScaleError):
     """A status may not change in that way."""
 
@@ -70,6 +86,10 @@ class Deposed(ScaleError):
 
 class BrokerError(ScaleError):
     """Files could not be listed, moved, stored or fetched; usually worth another try."""
+
+
+class FileMissing(BrokerError):
+    """A file is not where it should be in its workspace."""
 
 
 class ConfigurationError(ScaleError):

@@ -6,6 +6,7 @@ up. While it hangs, nobody else of this process touches the same place: there is
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -19,6 +20,16 @@ PATIENCE_S = 5.0
 
 _lock = threading.Lock()
 _hanging: dict[str, Future[Any]] = {}
+
+
+def _begin_anew() -> None:
+    """In a forked child: the parent's threads are not there, neither one that holds the lock nor those that hang."""
+    global _lock
+    _lock = threading.Lock()
+    _hanging.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def within(place: str, function: Callable[[], Result], seconds: float | None = None) -> Result:

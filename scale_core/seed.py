@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from scale_core import logs
+from scale_core import countries, logs
 from scale_core.db.job import Error, JobType, JobTypeRevision
 from scale_core.db.node import Scheduler
 from scale_core.db.session import advisory_lock, make_engine, make_sessions, transaction
@@ -32,6 +32,12 @@ ERRORS: tuple[tuple[str, str, ErrorCategory, str], ...] = (
     ("database-operation", "Database Operation", SYSTEM, "The database could not be reached or refused to work."),
     ("filesystem-io", "Filesystem IO", SYSTEM, "A file could not be read or written on the node."),
     ("nfs", "NFS", SYSTEM, "A file could not be read or written on a network file system."),
+    (
+        "remote-storage",
+        "Remote Storage",
+        SYSTEM,
+        "A workspace on another machine (s3, ftp) did not answer, or refused.",
+    ),
     ("task-launch", "Task Launch", SYSTEM, "The command could not be started on the node."),
     ("docker-task-launch", "Docker Task Launch", SYSTEM, "The container could not be created or started."),
     ("docker-image-pull", "Docker Image Pull", SYSTEM, "The image of the job type could not be fetched to the node."),
@@ -147,12 +153,27 @@ SYSTEM_TYPES = (
         False,
         "f201",
     ),
+    SystemType(
+        "scale-workspace-sizes",
+        "Scale Workspace Sizes",
+        "Finds out how much workspaces hold and provide",
+        "",
+        (),
+        20,
+        3600,
+        3,
+        0.0,
+        0.0,
+        False,
+        "f0a0",
+    ),
 )
 
 # name, event type, schedule, active
 CLOCK_RULES = (
     ("scale-daily-metrics", "DAILY_METRICS", "PT24H0M0S", True),
     ("scale-job-load", "JOB_LOAD", "PT1H0M0S", True),
+    ("scale-workspace-sizes", "WORKSPACE_SIZES", "PT1H0M0S", True),
 )
 
 
@@ -212,13 +233,14 @@ def _seed_type(session: Session, system_type: SystemType, now: datetime) -> None
 
 
 def main() -> None:
-    """Seed the database of SCALE_DATABASE_URL."""
+    """Seed the database of SCALE_DATABASE_URL, and load the borders of countries."""
     settings = Settings.from_environ()
     settings.require("database_url")
     logs.configure("seed", settings.log_level)
     engine = make_engine(settings.database_url, application_name="scale-seed")
     with transaction(make_sessions(engine)) as session:
         seed(session, utcnow())
+    countries.load(make_sessions(engine))
     engine.dispose()
 
 

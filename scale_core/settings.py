@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from scale_core import mounts
 from scale_core.errors import ConfigurationError
+from scale_core.mounts import Mounts
 
 Number = TypeVar("Number", int, float)
+SECRET_PREFIX = "SCALE_SECRET_"  # noqa: S105 - no secret: of variables that workspaces may name as their credentials
 CHECKOUT = Path(__file__).resolve().parent.parent
+ROLES = ("viewer", "operator", "admin")  # those of the domain, which the launcher may not know
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,17 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     flower_port: int = 0
+    access_control: str = "auto"  # on, off
+    trusted_proxies: int = 0
+    session_idle_s: float = 3600.0
+    session_longest_s: float = 12 * 3600.0
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    oidc_scope: str = "openid profile"
+    oidc_name_claim: str = "preferred_username"
+    oidc_role_claim: str = "roles"
+    oidc_roles: Mapping[str, str] = field(default_factory=dict)
     database_url: str = ""
     broker_url: str = ""
     mesos_master: str = ""
@@ -37,8 +52,11 @@ class Settings:
     executor_mem: float = 64.0
     devcluster_port: int = 5050
     devcluster_agent_port: int = 5051
-    node_allow_privileged: bool = False
+    allow_privileged: bool = False
+    node_allow_privileged: bool = False  # as the node itself says; where it says nothing, as above
     docker_network: str = "none"
+    node_network: str = "none"  # the same
+    node_gpus: tuple[str, ...] | None = None  # None: those that the machine has
     docker_pull_timeout_s: float = 1800.0
     docker_force_pull: bool = False
     docker_read_only: bool = True
@@ -50,7 +68,12 @@ class Settings:
     devcluster_mem: float = 0.0
     devcluster_disk: float = 0.0
     mounts: Mapping[str, str] = field(default_factory=dict)
+    nfs_exports: tuple[str, ...] = ()
+    nfs_root: Path = Path("/run/scale/nfs")
+    secrets_dir: str = "/run/secrets"
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # the SCALE_SECRET_* variables
     strike_scan_s: float = 1.0
+    strike_inotify: bool = True
     sweep_s: float = 5.0
     keep_logs_days: float = 30.0  # 0: for ever, as in the other three
     keep_events_days: float = 365.0
@@ -78,11 +101,24 @@ class Settings:
         home = Path(env.get("SCALE_HOME") or CHECKOUT / "var").expanduser().resolve()
         checkout, python = shlex.quote(str(CHECKOUT)), shlex.quote(sys.executable)
         default_executor = f"cd {checkout} && exec {python} -m scale_worker.executor"
+        nfs_exports = _exports(env.get("SCALE_NFS_EXPORTS", ""))
+        nfs_root = Path(env.get("SCALE_NFS_ROOT") or cls.nfs_root)
         return cls(
             home=home,
             host=env.get("SCALE_HOST") or cls.host,
             port=_number(env, "SCALE_PORT", cls.port, int),
             flower_port=_number(env, "SCALE_FLOWER_PORT", 0, int),
+            access_control=_choice(env, "SCALE_ACCESS_CONTROL", ("auto", "on", "off")),
+            trusted_proxies=_number(env, "SCALE_TRUSTED_PROXIES", 0, int),
+            session_idle_s=_number(env, "SCALE_SESSION_IDLE_S", cls.session_idle_s, float),
+            session_longest_s=_number(env, "SCALE_SESSION_LONGEST_S", cls.session_longest_s, float),
+            oidc_issuer=_issuer(env.get("SCALE_OIDC_ISSUER", "")),
+            oidc_client_id=env.get("SCALE_OIDC_CLIENT_ID", ""),
+            oidc_client_secret=_secret(env, "SCALE_OIDC_CLIENT_SECRET"),
+            oidc_scope=env.get("SCALE_OIDC_SCOPE") or cls.oidc_scope,
+            oidc_name_claim=env.get("SCALE_OIDC_NAME_CLAIM") or cls.oidc_name_claim,
+            oidc_role_claim=env.get("SCALE_OIDC_ROLE_CLAIM") or cls.oidc_role_claim,
+            oidc_roles=parse_roles(env.get("SCALE_OIDC_ROLES", "")),
             database_url=_database_url(env.get("SCALE_DATABASE_URL", "")),
             broker_url=env.get("SCALE_BROKER_URL", ""),
             mesos_master=_masters(env.get("SCALE_MESOS_MASTER", "")),
@@ -96,8 +132,11 @@ class Settings:
             executor_mem=_number(env, "SCALE_EXECUTOR_MEM", cls.executor_mem, float),
             devcluster_port=_number(env, "SCALE_DEVCLUSTER_PORT", cls.devcluster_port, int),
             devcluster_agent_port=_number(env, "SCALE_DEVCLUSTER_AGENT_PORT", cls.devcluster_agent_port, int),
-            node_allow_privileged=_switch(env, "SCALE_NODE_ALLOW_PRIVILEGED"),
+            allow_privileged=_switch(env, "SCALE_ALLOW_PRIVILEGED"),
+            node_allow_privileged=_switch(env, "SCALE_NODE_ALLOW_PRIVILEGED", env.get("SCALE_ALLOW_PRIVILEGED") or "0"),
             docker_network=env.get("SCALE_DOCKER_NETWORK") or cls.docker_network,
+            node_network=env.get("SCALE_NODE_NETWORK") or env.get("SCALE_DOCKER_NETWORK") or cls.docker_network,
+            node_gpus=_names(env, "SCALE_NODE_GPUS"),
             docker_pull_timeout_s=_number(env, "SCALE_DOCKER_PULL_TIMEOUT_S", cls.docker_pull_timeout_s, float),
             docker_force_pull=_switch(env, "SCALE_DOCKER_FORCE_PULL"),
             docker_read_only=_switch(env, "SCALE_DOCKER_READ_ONLY", default="1"),
@@ -108,8 +147,13 @@ class Settings:
             devcluster_cpus=_number(env, "SCALE_DEVCLUSTER_CPUS", 0.0, float),
             devcluster_mem=_number(env, "SCALE_DEVCLUSTER_MEM", 0.0, float),
             devcluster_disk=_number(env, "SCALE_DEVCLUSTER_DISK", 0.0, float),
-            mounts=parse_mounts(env.get("SCALE_MOUNTS", "")),
+            mounts=Mounts(parse_mounts(env.get("SCALE_MOUNTS", "")), nfs_exports, nfs_root),
+            nfs_exports=nfs_exports,
+            nfs_root=nfs_root,
+            secrets_dir=env.get("SCALE_SECRETS_DIR") or cls.secrets_dir,
+            secrets={name: value for name, value in env.items() if name.startswith(SECRET_PREFIX)},
             strike_scan_s=_number(env, "SCALE_STRIKE_SCAN_S", cls.strike_scan_s, float),
+            strike_inotify=_switch(env, "SCALE_STRIKE_INOTIFY", default="1"),
             sweep_s=_number(env, "SCALE_SWEEP_S", cls.sweep_s, float),
             keep_logs_days=_number(env, "SCALE_KEEP_LOGS_DAYS", cls.keep_logs_days, float),
             keep_events_days=_number(env, "SCALE_KEEP_EVENTS_DAYS", cls.keep_events_days, float),
@@ -155,6 +199,13 @@ def parse_mounts(text: str) -> dict[str, str]:
     return mounts
 
 
+def _exports(text: str) -> tuple[str, ...]:
+    try:
+        return mounts.parse_exports(text)
+    except ValueError as error:
+        raise ConfigurationError(f"SCALE_NFS_EXPORTS: {error}") from None
+
+
 def parse_paths(text: str) -> dict[str, str]:
     """SCALE_DOCKER_PATHS: ``/path/here=/path/there`` pairs separated by semicolons: for an executor in a container,
     where the machine of the Docker Engine has what the executor sees."""
@@ -165,6 +216,36 @@ def parse_paths(text: str) -> dict[str, str]:
             raise ConfigurationError(f"SCALE_DOCKER_PATHS: {pair!r} is not of the form /path/here=/path/there")
         paths[here.rstrip("/")] = there.rstrip("/")
     return paths
+
+
+def parse_roles(text: str) -> dict[str, str]:
+    """SCALE_OIDC_ROLES: ``value=role`` pairs separated by semicolons; the value ``*`` is whatever the claim says."""
+    roles = {}
+    for pair in filter(None, (part.strip() for part in text.split(";"))):
+        value, separator, role = (part.strip() for part in pair.rpartition("="))
+        if not separator or not value or role not in ROLES:
+            raise ConfigurationError(f"SCALE_OIDC_ROLES: {pair!r} is not of the form value=role ({', '.join(ROLES)})")
+        roles[value] = role
+    return roles
+
+
+def _issuer(url: str) -> str:
+    """Over TLS, but on this machine."""
+    if not url:
+        return ""
+    scheme, _, rest = url.partition("://")
+    is_local = rest.split("/")[0].rpartition(":")[0] in ("127.0.0.1", "localhost")
+    if not rest or (scheme != "https" and not (scheme == "http" and is_local)):
+        raise ConfigurationError(f"SCALE_OIDC_ISSUER: {url!r} must begin with https://")
+    return url
+
+
+def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    """The first choice is the default."""
+    text = env.get(name, "").strip().lower() or choices[0]
+    if text not in choices:
+        raise ConfigurationError(f"{name}={text!r} is none of {', '.join(choices)}")
+    return text
 
 
 def _number(env: Mapping[str, str], name: str, default: Number, kind: type[Number]) -> Number:
@@ -185,6 +266,15 @@ def _switch(env: Mapping[str, str], name: str, default: str = "0") -> bool:
     if text not in ("0", "1", "false", "true", "no", "yes"):
         raise ConfigurationError(f"{name}={text!r} is neither 0 nor 1")
     return text in ("1", "true", "yes")
+
+
+def _names(env: Mapping[str, str], name: str) -> tuple[str, ...] | None:
+    """Names separated by commas; None when unset, and none of them for ``none``."""
+    text = env.get(name, "").strip()
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if len(set(names)) < len(names):
+        raise ConfigurationError(f"{name}={text!r} names one twice")
+    return () if text == "none" else names or None
 
 
 def _secret(env: Mapping[str, str], name: str) -> str:

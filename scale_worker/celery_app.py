@@ -70,6 +70,7 @@ def make_app(settings: Settings) -> Celery:
             for name, period in {
                 "scan-strikes": settings.strike_scan_s,
                 "sweep-executions": settings.sweep_s,
+                "remove-files": settings.sweep_s,
                 "forget-idempotency-keys": 3600.0,
                 "remove-old": 3600.0,
                 "tick-clock": 60.0,

@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from scale_core.brokers import resolve_mount, set_aside
 from scale_core.errors import BrokerError
 from scale_core.patience import within
-from scale_core.services.ingest import Listed, StoredIngest
+from scale_core.services.arrival import Listed
+from scale_core.services.ingest import StoredIngest
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +33,17 @@ def listing(directory: Path) -> list[Listed]:
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
-                listed = _look(entry)
+                listed = _listed(entry.name, entry)
                 if listed is not None:
                     found.append(listed)
     except OSError as error:
         raise BrokerError(f"the directory {directory} cannot be listed: {error.strerror}") from error
     return found
+
+
+def look_at(directory: Path, names: Iterable[str]) -> list[Listed]:
+    """Those of the names that are regular files at the top of the directory now."""
+    return [listed for listed in (_listed(name, directory / name) for name in names) if listed is not None]
 
 
 def is_gone(directory: Path, name: str, suffix: str) -> bool:
@@ -65,8 +71,7 @@ def pending_originals(directory: Path) -> list[int]:
 def remove_original(original: StoredIngest, mounts: Mapping[str, str]) -> None:
     """The original of an ingest that is over. A failure is logged; the next scan tries again."""
     try:
-        directory = resolve_mount(original.mount, mounts)
-        within(original.mount, lambda: remove_originals(directory, original.ingest_id))
+        within(original.mount, lambda: remove_originals(resolve_mount(original.mount, mounts), original.ingest_id))
     except BrokerError as error:
         logger.error("the original of ingest %d stays: %s", original.ingest_id, error)
 
@@ -84,26 +89,18 @@ def remove_originals(directory: Path, ingest_id: int) -> None:
         logger.error("%s stays: %s", place, error)
 
 
-def _look(entry: os.DirEntry[str]) -> Listed | None:
+def _listed(name: str, entry: os.DirEntry[str] | Path) -> Listed | None:
     try:
         facts = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
-    if not stat.S_ISREG(facts.st_mode) or not _is_text(entry.name):
+    if not stat.S_ISREG(facts.st_mode):
         return None
+    shown = os.fsencode(name).decode("utf-8", "backslashreplace")
     return Listed(
-        entry.name,
+        shown,
         facts.st_size,
         datetime.fromtimestamp(facts.st_atime, UTC),
         datetime.fromtimestamp(facts.st_mtime, UTC),
+        is_text=shown == name,
     )
-
-
-def _is_text(name: str) -> bool:
-    """Names that are not UTF-8 cannot be catalogued; they stay, and the log says so."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        logger.warning("%r is not a UTF-8 file name and is left where it is; rename it", os.fsencode(name))
-        return False
-    return True

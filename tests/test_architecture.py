@@ -21,6 +21,7 @@ READS_ENVIRONMENT = {
     "scale_core/settings.py",
     "scale_server/__main__.py",  # hands all of it on to the processes that it starts
     "scale_server/launcher.py",  # NO_COLOR, and the PATH that is taken when none is set
+    "scale_worker/devcluster/__main__.py",  # what executors inherit, as an agent's --executor_environment_variables
     "scale_worker/executor/__main__.py",  # the MESOS_* variables that an agent sets for its executor
     "scale_worker/executor/driver.py",  # the same
     "scale_worker/executor/guardian.py",  # whether there is a Docker Engine; it imports nothing of Scale, to stay small
@@ -32,6 +33,7 @@ READS_CLOCK = {
     "scale_worker/executor/node.py",  # the same
 }
 IMPORTS_LATE = {
+    "scale_core/brokers/__init__.py",  # s3: its libraries take 50 MB and a third of a second, and few need them
     "scale_worker/executor/guardian.py",  # docker: it is large, and most guardians never need it
 }
 CLOCK_CALLS = {

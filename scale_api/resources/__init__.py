@@ -6,6 +6,7 @@ from flask_smorest import Api
 
 from scale_api.entry import IdConverter
 from scale_api.resources import (
+    account,
     configuration,
     error,
     file,
@@ -20,6 +21,7 @@ from scale_api.resources import (
     queue,
     recipe,
     recipe_type,
+    session,
     system,
     trigger,
     workspace,
@@ -43,6 +45,8 @@ BLUEPRINTS = (
     trigger.blp,
     node.blp,
     system.blp,
+    session.blp,
+    account.blp,
 )
 
 

@@ -8,18 +8,19 @@ from urllib.parse import quote
 
 from flask import Response, current_app, request
 from flask.views import MethodView
-from marshmallow import fields
+from marshmallow import fields, validate
 from werkzeug.wsgi import wrap_file
 
 from scale_api import database
 from scale_api.blueprint import Blueprint
 from scale_api.database import session
 from scale_api.fields import Answer, Flag, Time, texts
-from scale_api.query import Listing, ListQuery, order_by
-from scale_api.schemas import FileAnswer, ProductAnswer, SourceAnswer
+from scale_api.query import Listing, ListQuery, PageQuery, WholeNumber, order_by
+from scale_api.schemas import FileAnswer, FileRef, JobInLink, ProductAnswer, Reference, SourceAnswer
 from scale_core.brokers import broker_for
 from scale_core.errors import NotFound
 from scale_core.queries import file as queries
+from scale_core.queries import provenance
 from scale_core.queries.shape import Shape
 
 if TYPE_CHECKING:
@@ -39,6 +40,41 @@ class SourceQuery(ListQuery):
     order = order_by(queries.FILE_ORDER)
     file_name = texts(attribute="file_names")
     is_parsed = Flag()
+
+
+class ProvenanceQuery(PageQuery):
+    filters = provenance.Reach
+    depth = WholeNumber(
+        load_default=provenance.DEFAULT_DEPTH,
+        validate=validate.Range(1, provenance.MAX_DEPTH),
+        metadata={"description": "How many jobs may lie in between, at most."},
+    )
+
+
+class RelativeAnswer(FileAnswer):
+    """A file inside of the provenance of another."""
+
+    file_type = fields.String()
+    is_published = fields.Boolean()
+    is_superseded = fields.Boolean()
+
+
+class LinkAnswer(Answer):
+    """One step of the way: the job that made one file from the other. `file` is the one nearer to where it began."""
+
+    file = fields.Nested(FileRef)
+    job = fields.Nested(JobInLink)
+    job_exe = Reference("job_exe_id")
+    recipe = Reference("recipe_id")
+
+
+class ProvenanceAnswer(Answer):
+    """An ancestor or a descendant. `depth` is the length of the shortest way; of the links 100 are shown."""
+
+    depth = fields.Integer()
+    file = fields.Nested(RelativeAnswer)
+    num_links = fields.Integer()
+    links = fields.List(fields.Nested(LinkAnswer))
 
 
 class UpdateAnswer(Answer):
@@ -99,6 +135,22 @@ class FileContent(MethodView):
         return _stream(file)
 
 
+@blp.route("/files/<id:file_id>/ancestors/")
+class FileAncestors(MethodView):
+    @blp.listing(ProvenanceQuery, ProvenanceAnswer)
+    def get(self, listing: Listing, shape: Shape, file_id: int) -> Any:
+        """What a file was made from, nearest first, with the jobs in between"""
+        return provenance.list_ancestors(session(), file_id, listing.filters, listing.page, shape)
+
+
+@blp.route("/files/<id:file_id>/descendants/")
+class FileDescendants(MethodView):
+    @blp.listing(ProvenanceQuery, ProvenanceAnswer)
+    def get(self, listing: Listing, shape: Shape, file_id: int) -> Any:
+        """What was made from a file, nearest first, with the jobs in between"""
+        return provenance.list_descendants(session(), file_id, listing.filters, listing.page, shape)
+
+
 @blp.route("/sources/")
 class Sources(MethodView):
     @blp.listing(SourceQuery, SourceAnswer)
@@ -132,9 +184,10 @@ class SourceByName(MethodView):
 
 
 def _stream(file: ScaleFile) -> Response:
-    broker = broker_for(file.workspace.json_config.get("broker") or {}, current_app.extensions["scale_settings"].mounts)
+    broker = broker_for(file.workspace.json_config.get("broker") or {}, current_app.extensions["scale_settings"])
     content = broker.open(file.file_path)
-    size = os.fstat(content.fileno()).st_size
+    size = content.seek(0, os.SEEK_END)
+    content.seek(0)
     response = Response(wrap_file(request.environ, content), direct_passthrough=True)
     response.call_on_close(content.close)
     response.content_length = size

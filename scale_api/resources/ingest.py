@@ -17,10 +17,11 @@ from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Flag, Time, ids, required_text, text, texts
 from scale_api.ignored import ignored_fields
 from scale_api.query import Listing, ListQuery, PeriodQuery, answer, last_days, order_by, page_of
-from scale_api.schemas import JobInExecution, Reference, SourceAnswer, Warnings
+from scale_api.schemas import ExecutionBase, JobInExecution, Reference, SourceAnswer, Warnings
 from scale_api.shapes import shape_of
 from scale_core.brokers import resolve_mount
 from scale_core.errors import BrokerError, Invalid, Problem
+from scale_core.mounts import require_harmless
 from scale_core.patience import within
 from scale_core.queries import ingest as queries
 from scale_core.queries.listing import Period
@@ -90,6 +91,25 @@ class StrikeWithJobAnswer(StrikeAnswer):
 
 
 class StrikeDetailsAnswer(StrikeWithJobAnswer):
+    configuration = fields.Dict()
+
+
+class StrikeListAnswer(StrikeAnswer):
+    """`lag`: seconds since the oldest file was seen that is still to be ingested, 0 if there is none; `errors`: how
+    many of its ingests are ERRORED and may be tried again."""
+
+    lag = fields.Float()
+    errors = fields.Integer()
+
+
+class StrikeJob(JobInExecution):
+    """The Strike's job, the latest of its executions first: canceled, it is stopped; queued again, resumed."""
+
+    job_exes = fields.List(fields.Nested(ExecutionBase))
+
+
+class StrikeWatchedAnswer(StrikeListAnswer):
+    job = fields.Nested(StrikeJob, allow_none=True)
     configuration = fields.Dict()
 
 
@@ -201,13 +221,13 @@ class StrikeCreate(MethodView):
 
 @blp.route("/strikes/")
 class Strikes(MethodView):
-    @blp.listing(StrikeQuery, StrikeAnswer)
+    @blp.listing(StrikeQuery, StrikeListAnswer)
     def get(self, listing: Listing, shape: Shape) -> Any:
         """Strike List"""
         return queries.list_strikes(session(), listing.filters, listing.page, shape)
 
     @blp.arguments(StrikeBody)
-    @blp.response(201, StrikeDetailsAnswer)
+    @blp.response(201, StrikeWatchedAnswer)
     def post(self, body: dict[str, Any]) -> Any:
         """Create Strike, answered with its details"""
         strike_id = _create(body)
@@ -222,7 +242,7 @@ class StrikeValidation(MethodView):
     def post(self, body: dict[str, Any]) -> Any:
         """Validate Strike"""
         _require_directory(body["configuration"])
-        ignored = ignored_fields(StrikeBody, StrikeDetailsAnswer, request.get_json())
+        ignored = ignored_fields(StrikeBody, StrikeWatchedAnswer, request.get_json())
         return {"warnings": [*ignored, *strike.validate(session(), body)]}
 
 
@@ -230,13 +250,13 @@ class StrikeValidation(MethodView):
 class StrikeDetails(MethodView):
     version_field = "last_modified"
 
-    @blp.response(200, StrikeDetailsAnswer)
+    @blp.response(200, StrikeWatchedAnswer)
     def get(self, strike_id: int) -> Any:
         """Strike Details"""
         return queries.get_strike(session(), strike_id)
 
     @blp.arguments(StrikePatch)
-    @blp.response(200, StrikeDetailsAnswer)
+    @blp.response(200, StrikeWatchedAnswer)
     def patch(self, body: dict[str, Any], strike_id: int) -> Any:
         """Edit Strike"""
         if "configuration" in body:
@@ -259,7 +279,8 @@ def _require_directory(configuration: Mapping[str, Any]) -> None:
     if not isinstance(mount, str):
         return  # the service names all that is wrong with the document
     try:
-        directory = resolve_mount(mount, current_app.extensions["scale_settings"].mounts)
+        mounts = current_app.extensions["scale_settings"].mounts
+        directory = within(mount, lambda: require_harmless(resolve_mount(mount, mounts)))
         exists = within(mount, lambda: os.path.isdir(directory))
     except BrokerError as error:
         raise Invalid(problems=[Problem("configuration.mount", str(error))]) from error

@@ -59,6 +59,11 @@ class ExecutionDetailsAnswer(ExecutionAnswer):
     disk_out_scheduled = fields.Float(allow_none=True)
     disk_total_scheduled = fields.Float(allow_none=True)
     gpus_scheduled = fields.Float(allow_none=True)
+    used = fields.Dict(
+        metadata={
+            "description": "cpu_s (seconds), mem_peak, disk, disk_out (MiB), image_digest, gpus; each where known"
+        }
+    )
     results = fields.Dict()
     current_stdout_url = LogUrl("stdout")
     current_stderr_url = LogUrl("stderr")

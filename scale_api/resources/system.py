@@ -7,6 +7,7 @@ from typing import Any
 from flask.views import MethodView
 from marshmallow import fields, post_dump
 
+from scale_api import access
 from scale_api.blueprint import Blueprint
 from scale_api.database import session
 from scale_api.fields import Answer
@@ -30,6 +31,12 @@ class SchedulerStateAnswer(Answer):
     hostname = fields.String()
 
 
+class AccessStateAnswer(Answer):
+    """Off: whoever reaches Scale may do everything; `GET /session/` says why."""
+
+    is_on = fields.Boolean()
+
+
 class StatusAnswer(Answer):
     """`resources` is there only when a node has told its own."""
 
@@ -37,6 +44,7 @@ class StatusAnswer(Answer):
     scheduler = fields.Nested(SchedulerStateAnswer)
     queue_depth = fields.Integer()
     resources = fields.Nested(UsageAnswer)
+    access_control = fields.Nested(AccessStateAnswer)
 
     @post_dump
     def leave_out(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -67,6 +75,7 @@ class StatusView(MethodView):
             },
             "queue_depth": status.queue_depth,
             "resources": status.resources,
+            "access_control": {"is_on": access.control().is_on()},
         }
 
 

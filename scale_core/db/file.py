@@ -66,6 +66,20 @@ class CountryData(Stamped, Base):
     effective: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True))
     is_deleted: Mapped[bool] = mapped_column(server_default=text("false"))
     deleted: Mapped[datetime | None]
+    source: Mapped[str | None] = mapped_column(String(100))  # the data set that Scale itself loaded it from
+
+
+class CountryBorder(Base):
+    """A piece of a country's border, of at most 128 vertices.
+
+    Borders are found by their pieces: that of Canada has 68,000 vertices, which every look at it would unpack.
+    """
+
+    __tablename__ = "country_border"
+
+    id: Mapped[Id]
+    country_data_id: Mapped[int] = mapped_column(ForeignKey("country_data.id", ondelete="CASCADE"), index=True)
+    part: Mapped[Any] = mapped_column(Geometry("GEOMETRY", srid=4326, dimension=2))
 
 
 class ScaleFile(Stamped, Base):
@@ -94,7 +108,14 @@ class ScaleFile(Stamped, Base):
             "id",
             postgresql_where=text("has_been_published"),
         ),
+        # a job type without inputs makes the same product again and again
+        Index(
+            "ix_scale_file_in_force",
+            "uuid",
+            postgresql_where=text("has_been_published AND NOT is_superseded AND NOT is_deleted"),
+        ),
         Index("ix_scale_file_moving", "id", postgresql_where=text("moving_to IS NOT NULL")),
+        Index("ix_scale_file_removal_due", "removal_due", postgresql_where=text("removal_due IS NOT NULL")),
         CheckConstraint("(file_type = 'PRODUCT') = (job_exe_id IS NOT NULL)", name="product_has_execution"),
         CheckConstraint("file_size >= 0", name="file_size"),
     )
@@ -130,6 +151,9 @@ class ScaleFile(Stamped, Base):
     is_published: Mapped[bool] = mapped_column(server_default=text("false"))
     published: Mapped[datetime | None] = mapped_column(index=True)
     unpublished: Mapped[datetime | None]
+    is_superseded: Mapped[bool] = mapped_column(server_default=text("false"))
+    superseded: Mapped[datetime | None]
+    removal_due: Mapped[datetime | None]  # of a deleted one, while it may still lie in its workspace: the next try
 
     workspace: Mapped[Workspace] = relationship()
     countries: Mapped[list[CountryData]] = relationship(secondary=file_countries, order_by="CountryData.iso3")
@@ -145,6 +169,19 @@ class FileAncestryLink(Base):
     __tablename__ = "file_ancestry_link"
     __table_args__ = (
         UniqueConstraint("ancestor_id", "descendant_id", "job_exe_id", postgresql_nulls_not_distinct=True),
+        # a source may have a million descendants, of which few were made from it directly
+        Index(
+            "ix_file_ancestry_link_direct_ancestor",
+            "ancestor_id",
+            "descendant_id",
+            postgresql_where=text("ancestor_job_id IS NULL"),
+        ),
+        Index(
+            "ix_file_ancestry_link_direct_descendant",
+            "descendant_id",
+            "ancestor_id",
+            postgresql_where=text("ancestor_job_id IS NULL"),
+        ),
     )
 
     id: Mapped[Id]

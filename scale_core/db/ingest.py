@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ARRAY, ForeignKey, Index, String, Text, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import ARRAY, Float, ForeignKey, Index, Numeric, String, Text, cast, func, select, text
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from scale_core.db.base import Base, BigInt, Document, Id, Stamped, enum_of
 from scale_core.domain.ingest import OPEN_STATUSES, Duplicates, IngestStatus
@@ -35,6 +35,10 @@ class Strike(Stamped, Base):
 
     job: Mapped[Job | None] = relationship("Job")
 
+    if TYPE_CHECKING:  # made below, of the ingests
+        lag: Mapped[float]
+        errors: Mapped[int]
+
 
 class Ingest(Stamped, Base):
     __tablename__ = "ingest"
@@ -54,6 +58,8 @@ class Ingest(Stamped, Base):
             postgresql_where=text("status = 'INGESTED'"),
         ),
         Index("ix_ingest_status_last_modified_id", "status", "last_modified", "id"),
+        Index("ix_ingest_waiting", "strike_id", "created", postgresql_where=text(f"status IN ({_OPEN})")),
+        Index("ix_ingest_errored", "strike_id", postgresql_where=text("status = 'ERRORED'")),
     )
 
     id: Mapped[Id]
@@ -83,3 +89,18 @@ class Ingest(Stamped, Base):
     strike: Mapped[Strike] = relationship()
     workspace: Mapped[Workspace | None] = relationship("Workspace")
     source_file: Mapped[ScaleFile | None] = relationship("ScaleFile", back_populates="ingests")
+
+
+# read only where a Strike is looked at for itself: each costs a look into an index of the ingests
+_of_strike = select(Ingest).where(Ingest.strike_id == Strike.id).correlate_except(Ingest)
+_age_s = func.extract("epoch", func.clock_timestamp() - func.min(Ingest.created))
+Strike.lag = column_property(  # seconds since the oldest file was seen that is still to be ingested; 0 if there is none
+    _of_strike.with_only_columns(cast(func.round(cast(func.greatest(func.coalesce(_age_s, 0), 0), Numeric), 3), Float))
+    .where(Ingest.status.in_(OPEN_STATUSES))
+    .scalar_subquery(),
+    deferred=True,
+)
+Strike.errors = column_property(  # its ingests that are ERRORED
+    _of_strike.with_only_columns(func.count()).where(Ingest.status == IngestStatus.ERRORED).scalar_subquery(),
+    deferred=True,
+)

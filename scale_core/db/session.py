@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -69,6 +69,13 @@ def try_advisory_lock(session: Session, name: str) -> bool:
 def advisory_lock(session: Session, name: str) -> None:
     """Wait for, and take, a lock of this name until the transaction ends."""
     session.execute(select(func.pg_advisory_xact_lock(_lock_key(name))))
+
+
+def advisory_locks(session: Session, names: Iterable[str]) -> None:
+    """The same for several names, in one order everywhere: no two who want the same ones wait for each other."""
+    keys = sorted({_lock_key(name) for name in names})
+    if keys:
+        session.execute(select(func.pg_advisory_xact_lock(func.unnest(keys))))
 
 
 def notify(session: Session, channel: str, payload: str = "") -> None:

@@ -17,6 +17,7 @@ from scale_core.errors import Invalid, Problem
 FILE_NAME = "results_manifest.json"
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 100
+MAX_LISTS = 500_000  # positions of footprints, above all: each takes 130 bytes of memory
 _OLD_FIELDS = {"path", "paths"}
 
 
@@ -55,12 +56,14 @@ def empty() -> dict[str, Any]:
 
 
 def strict_json(content: bytes | str) -> Any:
-    """JSON from an untrusted file: no NaN or Infinity, bounded nesting, only text that a database can hold.
+    """JSON from an untrusted file: no NaN or Infinity, bounded nesting and size, only text that a database can hold.
 
     Raises Invalid.
     """
     try:
         text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
+        if text.count("[") > MAX_LISTS:
+            raise Invalid(problems=[Problem("", f"has more than {MAX_LISTS} lists: simplify its footprints")])
         document = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except UnicodeDecodeError as error:
         raise Invalid(problems=[Problem("", f"is not UTF-8 text: {error.reason} at byte {error.start}")]) from None

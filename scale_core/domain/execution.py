@@ -26,6 +26,7 @@ class InputFile:
     file_path: str  # relative to the workspace's root
     file_name: str
     file_size: int = 0
+    checksum: str | None = None  # SHA-256, where it is known
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Output:
 
 @dataclass(frozen=True)
 class WorkspaceAccess:
-    """How a node reaches a workspace: the documentation's broker object (type nfs or host)."""
+    """How a node reaches a workspace: the documentation's broker object. Of secrets it says only where they lie."""
 
     id: int
     name: str

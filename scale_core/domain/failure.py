@@ -97,6 +97,8 @@ def classify(outcome: Mapping[str, Any], error_mapping: Mapping[str, Any]) -> Fa
 
 
 def _classify_facts(facts: Mapping[str, Any]) -> Failure:
+    if facts.get("error"):  # it was never sent to Mesos
+        return Failure(str(facts["error"]), lost=False, message=str(facts.get("message") or ""))
     failure = classify_task(
         TaskState(facts.get("state") or T.LOST),
         str(facts.get("reason") or ""),

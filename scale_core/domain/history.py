@@ -16,6 +16,11 @@ Events by kind, with their facts:
 | finished | worker or offer handler, after the commit | job_exe_ids |
 | seen | an observer of the database | job_id or job_exe_id, status |
 | doubled | a job that found another run of itself at work | job_id |
+| given-up | whoever takes an agent away, before its master gives it up | - |
+| met-again | whoever takes an agent away, when it is back with what lived on | - |
+
+What runs on an agent that is given up is lost to its master and may meet its successor; that is beyond the promise. It
+must be over soon after the agent is back.
 """
 
 from __future__ import annotations
@@ -29,6 +34,7 @@ from typing import Any
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CANCELED"})
 OPEN_END = float("inf")
+LEFT_S = 30.0  # what lived on with an agent that was given up is over so long after it is back
 
 
 @dataclass(frozen=True)
@@ -157,19 +163,50 @@ def _doubled(events: Sequence[Event]) -> Iterator[Violation]:
     """No job runs twice at once, no execution begins twice."""
     last: dict[int, Run] = {}
     begun: set[int] = set()
+    lost = _given_up(events)
     for run in runs(events):
         if run.job_exe_id in begun:
             yield Violation("doubled", f"execution {run.job_exe_id}", "began a second time", run.began)
         begun.add(run.job_exe_id)
         before = last.get(run.job_id)
-        if before and before.ended > run.began:
+        if before and before.ended > run.began and not _is_lost(lost, run.began, before, run):
             message = f"execution {run.job_exe_id} began while {before.job_exe_id} still ran"
             yield Violation("doubled", f"job {run.job_id}", message, run.began)
         last[run.job_id] = max(before, run, key=lambda each: each.ended) if before else run
+    yield from _outlived(events, lost)
+    of_job: dict[int, list[Run]] = {}
+    for run in runs(events):
+        of_job.setdefault(run.job_id, []).append(run)
     for event in events:
-        if event.kind == "doubled":
+        if event.kind == "doubled" and not _is_lost(lost, event.at, *of_job.get(event.facts["job_id"], ())):
             message = "met another run of itself"
             yield Violation("doubled", f"job {event.facts['job_id']}", message, event.at)
+
+
+def _given_up(events: Sequence[Event]) -> dict[int, tuple[float, float]]:
+    """Executions that an agent had when its master gave it up: when that was, and until when they may live on."""
+    launched = {e.facts["job_exe_id"]: e.at for e in events if e.kind == "launched"}
+    met_again = [e.at for e in events if e.kind == "met-again"]
+    moments = [e.at for e in events if e.kind == "given-up"]
+    lost: dict[int, tuple[float, float]] = {}
+    for run in runs(events) if moments else ():
+        since = launched.get(run.job_exe_id, run.began)
+        if moment := next((at for at in moments if since < at < run.ended), None):
+            lost[run.job_exe_id] = moment, next((at for at in met_again if at > moment), OPEN_END) + LEFT_S
+    return lost
+
+
+def _is_lost(lost: Mapping[int, tuple[float, float]], at: float, *concerned: Run) -> bool:
+    return any(lost[run.job_exe_id][0] < at for run in concerned if run.job_exe_id in lost)
+
+
+def _outlived(events: Sequence[Event], lost: Mapping[int, tuple[float, float]]) -> Iterator[Violation]:
+    now = events[-1].at if events else 0.0
+    for run in runs(events) if lost else ():
+        _, until = lost.get(run.job_exe_id, (0.0, OPEN_END))
+        if run.ended > until and now > until:
+            message = f"execution {run.job_exe_id} still ran {LEFT_S:g} s after its agent was back"
+            yield Violation("doubled", f"job {run.job_id}", message, until)
 
 
 def _out_of_order(events: Sequence[Event]) -> Iterator[Violation]:

@@ -42,6 +42,8 @@ class ProductFilters(FileFilters):
     job_type_names: tuple[str, ...] = ()
     job_type_categories: tuple[str, ...] = ()
     is_operational: bool | None = None
+    is_published: bool | None = None
+    is_superseded: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def list_products(session: Session, filters: ProductFilters, page: Page, shape: 
 
 def list_product_updates(session: Session, filters: ProductFilters, page: Page, shape: Shape) -> tuple[list[Json], int]:
     """Products with their last `update` and the `source_files` that they come from."""
-    extra = ("id", "is_deleted", "deleted", "is_published", "published", "unpublished")
+    extra = ("id", "is_deleted", "deleted", "is_published", "published", "unpublished", "last_modified")
     read = rows(ScaleFile, shape, extra).read_with_extra
     found, total = read_page(session, _products(filters), PRODUCT_ORDER, page, filters, read)
     sources = _source_ancestors(session, [state.id for _, state in found], shape["source_files"])
@@ -161,8 +163,10 @@ def _products(filters: ProductFilters) -> Query:
         query = query.where(ScaleFile.job_type_id.in_(types.where(JobType.name.in_(filters.job_type_names))))
     if filters.job_type_categories:
         query = query.where(ScaleFile.job_type_id.in_(types.where(JobType.category.in_(filters.job_type_categories))))
-    if filters.is_operational is not None:
-        query = query.where(ScaleFile.is_operational.is_(filters.is_operational))
+    for name in ("is_operational", "is_published", "is_superseded"):
+        wanted = getattr(filters, name)
+        if wanted is not None:
+            query = query.where(getattr(ScaleFile, name).is_(wanted))
     return query
 
 
@@ -170,7 +174,8 @@ def product_update(file: Any) -> Update:
     if file.is_deleted:
         return Update("DELETED", file.deleted)
     if file.is_published:
-        return Update("PUBLISHED", file.published)
+        # published again, after it had been taken back: `published` says when it was originally published
+        return Update("PUBLISHED", file.last_modified if file.unpublished else file.published)
     return Update("UNPUBLISHED", file.unpublished)
 
 

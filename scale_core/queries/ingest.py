@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, joinedload, raiseload
+from sqlalchemy.orm import Session, joinedload, raiseload, undefer
 from sqlalchemy.orm.interfaces import ORMOption
 
 from scale_core.db.file import FileType, ScaleFile
@@ -18,6 +18,7 @@ from scale_core.db.job import Job
 from scale_core.domain.ingest import IngestStatus
 from scale_core.errors import NotFound
 from scale_core.queries.file import file_options
+from scale_core.queries.job_execution import light_execution_options
 from scale_core.queries.job_type import without_documents
 from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, known, read_page
 from scale_core.queries.shape import Json, Shape, rows
@@ -141,8 +142,11 @@ def list_strikes(session: Session, filters: StrikeFilters, page: Page, shape: Sh
 
 
 def get_strike(session: Session, strike_id: int) -> Strike:
-    """A Strike with its job. Raises NotFound."""
-    strike = session.scalar(select(Strike).where(Strike.id == strike_id).options(*_strike_job(None), raiseload("*")))
+    """A Strike with its lag and errors, its job and the job's executions. Raises NotFound."""
+    executions = joinedload(Strike.job).selectinload(Job.job_exes).options(*light_execution_options())
+    query = select(Strike).where(Strike.id == strike_id)
+    query = query.options(undefer(Strike.lag), undefer(Strike.errors), *_strike_job(None), executions, raiseload("*"))
+    strike = session.scalar(query)
     if strike is None:
         raise NotFound(f"There is no Strike with the id {strike_id}.")
     return strike

@@ -77,6 +77,9 @@ _SHOWN: dict[type[Any], dict[str, str]] = {
 }
 
 
+_NEVER_SHOWN = ("hash", "password_hash")  # an order by them would tell what they are, little by little
+
+
 class Order:
     """The fields by which a list may be ordered: those of the model, and of related models that are named.
 
@@ -132,7 +135,7 @@ def _fields_of(model: type[Any]) -> Iterator[tuple[str, str]]:
     names = {attribute.key for attribute in inspect(model).column_attrs}
     for attribute in inspect(model).column_attrs:
         column, key = attribute.columns[0], attribute.key
-        if isinstance(column.type, (JSONB, ARRAY)) or hasattr(column.type, "srid"):
+        if isinstance(column.type, (JSONB, ARRAY)) or hasattr(column.type, "srid") or key in _NEVER_SHOWN:
             continue
         yield key, key
         if key.endswith("_id") and (reference := key.removesuffix("_id")) not in names:

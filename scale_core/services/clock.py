@@ -23,12 +23,13 @@ from scale_core.domain import clock
 from scale_core.domain import job as rules
 from scale_core.domain.job import ErrorCategory, ExecutionStatus, JobStatus
 from scale_core.errors import Invalid
-from scale_core.services import error, event, job, metrics
+from scale_core.services import error, event, job, metrics, workspace
 from scale_core.timestamps import isoformat, parse_datetime
 
 logger = logging.getLogger(__name__)
 
 Inputs = Mapping[str, str]
+Run = Callable[[Session, Inputs, datetime], None]
 
 
 def _once(last: datetime | None, slot: datetime) -> list[Inputs]:
@@ -47,7 +48,7 @@ class Processor:
     A processor may run twice and must then find its work done.
     """
 
-    run: Callable[[Session, Inputs, datetime], None]
+    run: Run
     plan: Callable[[datetime | None, datetime], Sequence[Inputs]] = _once
 
 
@@ -57,6 +58,7 @@ PROCESSORS: dict[str, Processor] = {
         lambda session, inputs, now: metrics.compute_day(session, date.fromisoformat(inputs["Day"])), _each_day
     ),
     "scale-job-load": Processor(lambda session, inputs, now: metrics.measure_load(session, now)),
+    "scale-workspace-sizes": Processor(lambda session, inputs, now: workspace.record_sizes(session, {})),
 }
 
 
@@ -122,10 +124,17 @@ def waiting(session: Session) -> list[int]:
     return list(session.scalars(query.order_by(JobExecution.id)))
 
 
-def run(session: Session, job_exe_id: int, started: datetime, clock_: Callable[[], datetime]) -> bool:
+def run(
+    session: Session,
+    job_exe_id: int,
+    started: datetime,
+    clock_: Callable[[], datetime],
+    outside: Mapping[str, Run] | None = None,
+) -> bool:
     """Run one waiting execution to its end, in this transaction; False when somebody else does, or did.
 
-    What the processor raises undoes what it did, and fails the execution; the job is tried again as its type says.
+    `outside` has those processors, by name, that also look at what is not in the database; only a shell can. What the
+    processor raises undoes what it did, and fails the execution; the job is tried again as its type says.
     """
     found = session.execute(
         select(JobExecution.job_id)
@@ -143,7 +152,8 @@ def run(session: Session, job_exe_id: int, started: datetime, clock_: Callable[[
     message = ""
     try:
         with session.begin_nested():
-            PROCESSORS[owner.job_type.name].run(session, inputs, started)
+            name = owner.job_type.name
+            ((outside or {}).get(name) or PROCESSORS[name].run)(session, inputs, started)
     except Exception as problem:  # whatever it is, it belongs to this job alone
         logger.exception("execution %d of %s failed", job_exe_id, owner.job_type.name)
         message = str(problem) or type(problem).__name__

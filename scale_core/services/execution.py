@@ -27,7 +27,7 @@ from scale_core.domain.job import ErrorCategory, ExecutionStatus, JobStatus
 from scale_core.domain.job_interface import JobInterface
 from scale_core.domain.retry import Backoff
 from scale_core.errors import Invalid
-from scale_core.services import completion, error, file, ingest, job, parse, recipe
+from scale_core.services import completion, error, ingest, job, parse, product, recipe
 from scale_core.services.completion import End
 from scale_core.services.ingest import StoredIngest
 
@@ -111,6 +111,7 @@ def finish(session: Session, ids: Sequence[int], now: datetime, backoff: Backoff
     recipes = job.lock_recipes(session, job_ids)
     statuses = completion.lock_jobs(session, job_ids)
     owners = _owners(session, [each.job_id for each in executions if _needs_owner(each.outcome)])
+    product.lock_inputs(session, [owners[each.job_id] for each in executions if _produces(each.outcome)])
     removable: list[StoredIngest] = []
     moving: list[int] = []
     completed: list[End] = []
@@ -149,6 +150,10 @@ def _take(session: Session, ids: Sequence[int]) -> Sequence[Any]:
 
 def _needs_owner(outcome: Mapping[str, Any]) -> bool:
     return not completion.is_plain(outcome)
+
+
+def _produces(outcome: Mapping[str, Any]) -> bool:
+    return bool(outcome.get("succeeded") and outcome.get("files"))
 
 
 def _owners(session: Session, job_ids: Sequence[int]) -> dict[int, Job]:
@@ -192,12 +197,12 @@ def _catalogue_outcome(
     session: Session, end: End, owner: Job, recipe_id: int | None, now: datetime
 ) -> tuple[list[StoredIngest], list[int]]:
     outcome = Outcome.from_dict(end.outcome)
-    outputs = file.register_products(session, end.id, owner, outcome.files, recipe_id, now)
+    outputs = product.register(session, end.id, owner, outcome.files, recipe_id, now)
     moving = parse.apply(session, owner, outcome.parse_results, now)
     originals = ingest.complete(session, owner.id, outcome.ingests, now) if outcome.ingests else []
     end.results = _results(job_interface.parse(owner.job_type_rev.interface), outputs)
     if outcome.files:
-        file.publish(session, end.id, end.ended)
+        product.publish(session, end.id, end.ended)
     return originals, moving
 
 

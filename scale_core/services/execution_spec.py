@@ -45,6 +45,7 @@ class _Batch:
     interfaces: Mapping[int, Mapping[str, Any]]
     files: Mapping[int, Any]
     workspaces: Mapping[int, WorkspaceAccess]
+    archived: frozenset[int]  # those that take no new files
     ingests: Mapping[int, Sequence[IngestItem]]  # by job id
 
 
@@ -113,11 +114,13 @@ def _load(session: Session, rows: Sequence[Any], now: datetime) -> _Batch:
     used = {file.workspace_id for file in files.values()}
     used |= {workspace for row in rows for workspace in _output_workspaces(row.data).values()}
     used |= {item.workspace_id for items in ingests.values() for item in items}
+    workspaces, archived = _workspaces(session, used)
     return _Batch(
         job_types=job_types,
         interfaces={row.id: row.interface for row in session.execute(interfaces)},
         files=files,
-        workspaces=_workspaces(session, used),
+        workspaces=workspaces,
+        archived=archived,
         ingests=ingests,
     )
 
@@ -127,14 +130,18 @@ def _files(session: Session, ids: set[int]) -> dict[int, Any]:
     return {row.id: row for row in session.execute(SQL["input_files"], {"ids": possible})} if possible else {}
 
 
-def _workspaces(session: Session, ids: set[int]) -> dict[int, WorkspaceAccess]:
+def _workspaces(session: Session, ids: set[int]) -> tuple[dict[int, WorkspaceAccess], frozenset[int]]:
+    """How each is reached, and which of them are archived."""
     if not ids:
-        return {}
-    query = select(Workspace.id, Workspace.name, Workspace.json_config, Workspace.is_move_enabled)
-    return {
+        return {}, frozenset()
+    store = Workspace
+    query = select(store.id, store.name, store.json_config, store.is_move_enabled, store.is_active)
+    rows = session.execute(query.where(store.id.in_(ids))).all()
+    access = {
         row.id: WorkspaceAccess(row.id, row.name, row.json_config.get("broker") or {}, row.is_move_enabled)
-        for row in session.execute(query.where(Workspace.id.in_(ids)))
+        for row in rows
     }
+    return access, frozenset(row.id for row in rows if not row.is_active)
 
 
 def _ingests(session: Session, job_ids: Sequence[int], now: datetime) -> dict[int, list[IngestItem]]:
@@ -176,6 +183,7 @@ def _spec(row: Any, batch: _Batch, now: datetime) -> ExecutionSpec:
     inputs = () if is_ingest else _inputs(row.data, interface, batch.files)
     outputs = () if is_ingest else _outputs(row.data, interface)
     ingests = tuple(batch.ingests.get(row.job_id, ()))
+    _refuse_archived(outputs, ingests, batch)
     return ExecutionSpec(
         task_id=row.task_id,
         job_exe_id=row.id,
@@ -199,6 +207,16 @@ def _spec(row: Any, batch: _Batch, now: datetime) -> ExecutionSpec:
         output_path=_output_path(row, job_type, inputs, batch, now) if outputs else "",
         ingests=ingests,
     )
+
+
+def _refuse_archived(outputs: Iterable[Output], ingests: Iterable[IngestItem], batch: _Batch) -> None:
+    """What waited while its workspace was archived does not start."""
+    wanted = {f"output {output.name}": output.workspace_id for output in outputs}
+    wanted |= {item.file_name: item.workspace_id for item in ingests}
+    for what, workspace_id in wanted.items():
+        if workspace_id in batch.archived:
+            name = batch.workspaces[workspace_id].name
+            raise _Broken(f"{what}: the workspace {name!r} is archived and takes no new files")
 
 
 def _output_path(row: Any, job_type: Any, inputs: Iterable[Input], batch: _Batch, now: datetime) -> str:
@@ -231,7 +249,7 @@ def _input_file(name: str, file_id: int, files: Mapping[int, Any]) -> InputFile:
     file = files.get(file_id)
     if file is None:
         raise _Broken(f"input {name}: there is no file {file_id}")
-    return InputFile(file.id, file.workspace_id, file.file_path, file.file_name, file.file_size)
+    return InputFile(file.id, file.workspace_id, file.file_path, file.file_name, file.file_size, file.checksum)
 
 
 def _outputs(data: Mapping[str, Any], interface: Mapping[str, Any]) -> tuple[Output, ...]:

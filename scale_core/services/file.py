@@ -1,23 +1,36 @@
-"""The catalogue: sources that were ingested, products that jobs made, and ancestry."""
+"""The catalogue: sources that were ingested, what all files have in common, and the removal of deleted ones."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, text, update
-from sqlalchemy.orm import Session
+from geoalchemy2.shape import from_shape
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session, aliased
 
 from scale_core import timestamps
-from scale_core.db.file import CountryData, FileAncestryLink, FileType, ScaleFile, file_countries
+from scale_core.db.file import FileType, ScaleFile, Workspace
 from scale_core.db.ingest import Ingest
 from scale_core.db.job import Job
-from scale_core.db.sql import load
-from scale_core.documents.geometry import footprint
-from scale_core.domain.execution import IngestOutcome, StoredFile
+from scale_core.domain.execution import IngestOutcome
 from scale_core.errors import Invalid, Problem
+
+SRID = 4326
+REMOVAL_RETRY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A deleted file that may still lie in its workspace."""
+
+    file_id: int
+    workspace_id: int
+    broker: dict[str, Any]
+    file_path: str
 
 
 def register_source(session: Session, ingest: Ingest, outcome: IngestOutcome, now: datetime) -> ScaleFile:
@@ -69,76 +82,9 @@ def replace_sources(session: Session, file_name: str, checksum: str | None, now:
     )
 
 
-def register_products(
-    session: Session,
-    job_exe_id: int,
-    job: Job,
-    files: Sequence[StoredFile],
-    recipe_id: int | None,
-    now: datetime,
-) -> dict[str, list[int]]:
-    """Catalogue an execution's outputs and link them with their ancestors; returns output name -> file ids.
-
-    Raises Invalid when a footprint or time is not usable.
-    """
-    if not files:
-        return {}
-    parents = _inputs(session, job)
-    is_operational = job.job_type.is_operational and all(p.is_operational for p in parents)
-    rows = [_product_row(job_exe_id, job, file, parents, is_operational, now) for file in files]
-    ids = list(session.scalars(insert(ScaleFile).returning(ScaleFile.id, sort_by_parameter_order=True), rows))
-    _link(session, job_exe_id, job, [parent.id for parent in parents], ids, recipe_id)
-    assign_countries(session, ids)
-    outputs: dict[str, list[int]] = {}
-    for file, id_ in zip(files, ids, strict=True):
-        outputs.setdefault(file.output, []).append(id_)
-    return outputs
-
-
-def publish(session: Session, job_exe_id: int, when: datetime) -> None:
-    """The products of a completed execution become visible."""
-    session.execute(
-        update(ScaleFile)
-        .where(ScaleFile.job_exe_id == job_exe_id)
-        .values(has_been_published=True, is_published=True, published=when)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _product_row(
-    job_exe_id: int,
-    job: Job,
-    file: StoredFile,
-    parents: Sequence[Any],
-    is_operational: bool,
-    now: datetime,
-) -> dict[str, Any]:
-    where = f"output_data[{file.output}]"
-    geo = file.geo_metadata or {}
-    shape = footprint(geo["geo_json"], f"{where}.geo_json") if geo.get("geo_json") else None
-    started, ended = times(geo, where)
-    identity = f"{job.job_type_id}{file.file_name}{''.join(sorted(parent.uuid for parent in parents))}"
-    return {
-        "file_type": FileType.PRODUCT,
-        "file_name": file.file_name,
-        "media_type": file.media_type,
-        "file_size": file.file_size,
-        "data_type": [],
-        "file_path": file.file_path,
-        "workspace_id": file.workspace_id,
-        "uuid": hashlib.md5(identity.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest(),
-        "data_started": started,
-        "data_ended": ended,
-        "geometry": shape and shape.geometry,
-        "center_point": shape and shape.center,
-        "meta_data": shape.properties if shape else {},
-        "job_exe_id": job_exe_id,
-        "job_id": job.id,
-        "job_type_id": job.job_type_id,
-        "job_output": file.output,
-        "is_operational": is_operational,
-        "created": now,
-    }
+def placed(shape: Any) -> Any:
+    """A geometry of `documents.geometry` as the value of a column."""
+    return from_shape(shape, srid=SRID)
 
 
 def times(geo: Mapping[str, Any], where: str) -> tuple[datetime | None, datetime | None]:
@@ -160,60 +106,42 @@ def input_ids(job: Job) -> set[int]:
     return ids
 
 
-def _inputs(session: Session, job: Job) -> Sequence[Any]:
-    columns = (ScaleFile.id, ScaleFile.uuid, ScaleFile.is_operational)
-    return session.execute(select(*columns).where(ScaleFile.id.in_(input_ids(job))).order_by(ScaleFile.id)).all()
+def removals(session: Session, limit: int, now: datetime) -> list[Removal]:
+    """Claim deleted files that are to be removed now. What is not reported as `removed` comes again after a while.
 
-
-def _link(
-    session: Session,
-    job_exe_id: int,
-    job: Job,
-    parents: Sequence[int],
-    products: Sequence[int],
-    recipe_id: int | None,
-) -> None:
-    """Link each parent with each product, and so each ancestor of a parent, with the job that lies in between."""
-    if not parents:
-        return
-    inherited = session.execute(load("job")["inherited_links"], {"parents": list(parents)}).all()
-    session.execute(delete(FileAncestryLink).where(FileAncestryLink.job_exe_id == job_exe_id))
-    common = {"job_id": job.id, "job_exe_id": job_exe_id, "recipe_id": recipe_id}
-    rows = [
-        {"ancestor_id": parent, "descendant_id": product, "ancestor_job_id": None, "ancestor_job_exe_id": None}
-        for parent in parents
-        for product in products
-    ]
-    rows += [
-        {
-            "ancestor_id": link.ancestor_id,
-            "descendant_id": product,
-            "ancestor_job_id": link.ancestor_job_id,
-            "ancestor_job_exe_id": link.ancestor_job_exe_id,
-        }
-        for link in inherited
-        for product in products
-    ]
-    session.execute(insert(FileAncestryLink), [row | common for row in rows])
-
-
-_COUNTRIES = text(
+    A path that another file has by now is left alone.
     """
-    INSERT INTO scale_file_country (scale_file_id, country_data_id)
-    SELECT DISTINCT ON (file.id, country.name) file.id, country.id
-    FROM scale_file file
-    JOIN country_data country ON NOT country.is_deleted AND ST_Intersects(country.border, file.geometry)
-        AND country.effective <= COALESCE(file.data_started, file.data_ended, file.created)
-    WHERE file.id = ANY(:ids) AND file.geometry IS NOT NULL
-    ORDER BY file.id, country.name, country.effective DESC
-    """
-)
+    due = (
+        select(ScaleFile.id)
+        .where(ScaleFile.removal_due <= now)
+        .order_by(ScaleFile.removal_due)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(session.scalars(due))
+    if not ids:
+        return []
+    session.execute(update(ScaleFile).where(ScaleFile.id.in_(ids)).values(removal_due=now + REMOVAL_RETRY))
+    successor = aliased(ScaleFile)
+    is_taken = (
+        select(successor.id)
+        .where(
+            successor.workspace_id == ScaleFile.workspace_id,
+            successor.file_path == ScaleFile.file_path,
+            successor.is_deleted.is_(False),
+        )
+        .exists()
+    )
+    rows = session.execute(
+        select(ScaleFile.id, ScaleFile.workspace_id, Workspace.json_config, ScaleFile.file_path, is_taken)
+        .join(Workspace, Workspace.id == ScaleFile.workspace_id)
+        .where(ScaleFile.id.in_(ids))
+        .order_by(ScaleFile.id)
+    ).all()
+    removed(session, [row[0] for row in rows if row[4]])
+    return [Removal(id_, place, config["broker"], path) for id_, place, config, path, taken in rows if not taken]
 
 
-def assign_countries(session: Session, file_ids: Iterable[int]) -> None:
-    """The countries whose borders a footprint touches, as they were when its data were taken."""
-    ids = list(file_ids)
-    if not ids or not session.scalar(select(CountryData.id).limit(1)):
-        return
-    session.execute(delete(file_countries).where(file_countries.c.scale_file_id.in_(ids)))
-    session.execute(_COUNTRIES, {"ids": ids})
+def removed(session: Session, file_ids: Sequence[int]) -> None:
+    """These do not lie in their workspaces any more."""
+    session.execute(update(ScaleFile).where(ScaleFile.id.in_(file_ids)).values(removal_due=None))

@@ -1,39 +1,27 @@
-"""Ingests: from a name in a Strike's directory to a catalogued source file."""
+"""Ingests: how each ends: catalogued, a duplicate, failed, tried again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
-from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from scale_core.db.file import ScaleFile, Workspace
+from scale_core.db.file import ScaleFile
 from scale_core.db.ingest import Ingest
+from scale_core.db.job import Job
 from scale_core.db.trigger import RuleType
 from scale_core.documents import strike_configuration
 from scale_core.domain.execution import IngestOutcome
-from scale_core.domain.ingest import INGEST_MOVES, OPEN_STATUSES, Duplicates, IngestStatus, StrikeConfig, batches
-from scale_core.domain.media_type import guess
+from scale_core.domain.ingest import OPEN_STATUSES, Duplicates, IngestStatus
 from scale_core.errors import Conflict
-from scale_core.services import event, file, get, job, trigger, workspace
+from scale_core.services import arrival, event, file, get, job, trigger, workspace
 
-INGEST_TYPE = "scale-ingest"
+INGEST_TYPE = arrival.INGEST_TYPE
 # what an outcome can still change: the outcome of an execution may be seen twice
 _UNDER_WAY = (IngestStatus.QUEUED, IngestStatus.INGESTING, IngestStatus.ERRORED)
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A regular file at the top of a Strike's directory; size in bytes, times as the file system has them (UTC)."""
-
-    name: str
-    size: int
-    accessed: datetime
-    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -43,65 +31,6 @@ class StoredIngest:
     ingest_id: int
     mount: str
     file_name: str
-
-
-@dataclass(frozen=True)
-class ScanResult:
-    """What the shell does after the commit: names to move into deferred/."""
-
-    deferred: tuple[str, ...] = ()
-    queued: int = 0
-
-
-def names_in_transfer(session: Session, strike_id: int) -> frozenset[str]:
-    rows = session.scalars(
-        select(Ingest.file_name).where(
-            Ingest.strike_id == strike_id,
-            Ingest.status.in_((IngestStatus.TRANSFERRING, IngestStatus.TRANSFERRED)),
-        )
-    )
-    return frozenset(rows)
-
-
-def record_listing(
-    session: Session,
-    strike_id: int,
-    configuration: Mapping[str, Any],
-    listing: Sequence[Listed],
-    vanished: frozenset[str],
-    now: datetime,
-) -> ScanResult:
-    """Compare a listing with the ingests: new names, growing files, finished transfers, vanished files.
-
-    Finished transfers that match a rule get a scale-ingest job each. Doing it twice changes nothing. The caller holds
-    the Strike's advisory lock.
-    """
-    config = strike_configuration.parse(configuration)
-    names = [config.final_name(listed.name) for listed in listing]
-    latest = _latest_ingests(session, strike_id, names)
-    fresh: list[dict[str, Any]] = []
-    arrived: list[tuple[Ingest, Listed]] = []
-    deferred: list[str] = []
-    for listed in sorted(listing, key=lambda each: each.modified):
-        name = config.final_name(listed.name)
-        known = latest.get(name)
-        in_transfer = config.is_transferring(listed.name)
-        if known is None or _is_new_arrival(known, listed, in_transfer):
-            fresh.append(_ingest_row(strike_id, config, name, listed, now))
-        elif known.status is IngestStatus.TRANSFERRING:
-            known.bytes_transferred = listed.size
-            if not in_transfer:
-                arrived.append((known, listed))
-        elif known.status is IngestStatus.DEFERRED:
-            deferred.append(name)
-    ended = {n: each for n, each in zip(names, listing, strict=True) if not config.is_transferring(each.name)}
-    for ingest in _insert(session, fresh):
-        if ingest.file_name in ended:
-            arrived.append((ingest, ended[ingest.file_name]))
-    queued = _plan(session, config, arrived, deferred, now)
-    _mark_vanished(session, strike_id, vanished)
-    session.flush()
-    return ScanResult(tuple(deferred), queued)
 
 
 def finished_ingests(session: Session, ingest_ids: Sequence[int]) -> set[int]:
@@ -116,15 +45,16 @@ def complete(session: Session, job_id: int, outcomes: Sequence[IngestOutcome], n
     query = select(Ingest).where(Ingest.job_id == job_id, Ingest.id.in_(by_id)).order_by(Ingest.id)
     ingests = [each for each in session.scalars(query.with_for_update(of=Ingest)) if each.status in _UNDER_WAY]
     known = file.same_contents(session, [(each.file_name, by_id[each.id].checksum) for each in ingests])
+    mount = _mount(session, job_id)
     removable, sources = [], []
     for ingest in ingests:
         outcome = by_id[ingest.id]
         if outcome.result == "error":
-            _move(ingest, IngestStatus.ERRORED, outcome.error)
+            arrival.move(ingest, IngestStatus.ERRORED, outcome.error)
             continue
         source = _record_outcome(session, ingest, outcome, known.get((ingest.file_name, outcome.checksum)), now)
         sources += [source] if source else []
-        removable.append(StoredIngest(ingest.id, ingest.strike.configuration["mount"], ingest.file_name))
+        removable.append(StoredIngest(ingest.id, mount or ingest.strike.configuration["mount"], ingest.file_name))
     session.flush()
     trigger.fire(session, RuleType.INGEST, sources, now, now)
     return removable
@@ -138,21 +68,34 @@ def retry(session: Session, ingest_id: int, now: datetime) -> Ingest:
     ingest = get(session, Ingest, ingest_id, "ingest", lock=True)
     if ingest.status is not IngestStatus.ERRORED:
         raise Conflict(f"ingest {ingest.id} is {ingest.status}; only an ERRORED one can be tried again")
+    if ingest.reason == arrival.UNREADABLE_NAME:
+        raise Conflict(
+            f"ingest {ingest.id} cannot be tried again: {arrival.UNREADABLE_NAME}, and it is seen under its new name"
+        )
     if ingest.transfer_ended is None:
         raise Conflict(f"ingest {ingest.id} never arrived whole; send {ingest.file_name!r} again")
     _require_no_other(session, ingest)
     config = strike_configuration.parse(ingest.strike.configuration)
     if ingest.workspace_id is None:
-        problem = _place(ingest, config, workspace.by_names(session, [r.workspace_name for r in config.rules]), now)
+        problem = arrival.place(
+            ingest, config, workspace.by_names(session, [r.workspace_name for r in config.rules]), now
+        )
         if problem:
             raise Conflict(f"ingest {ingest.id} cannot be tried again: {problem[1]}")
-        _avoid_taken_paths(session, [ingest])
+        arrival.avoid_taken_paths(session, [ingest])
     elif not workspace.activity(session, [ingest.workspace_id])[ingest.workspace_id]:
         raise Conflict(f"ingest {ingest.id} cannot be tried again: its workspace is archived")
-    request = _make_job(session, event.user_event(session, now), config.mount, [ingest], now)
+    mount = _mount(session, ingest.job_id) or config.mount
+    request = arrival.make_job(session, event.user_event(session, now), mount, [ingest], now)
     job.enqueue(session, [request], now)
     session.flush()
     return ingest
+
+
+def _mount(session: Session, job_id: int | None) -> str | None:
+    """Where the files of a job lie: where their Strike saw them, whatever it watches now. None: it does not say."""
+    data = session.scalar(select(Job.data).where(Job.id == job_id)) or {}
+    return next((each["value"] for each in data.get("input_data", ()) if each["name"] == "Mount"), None)
 
 
 def _require_no_other(session: Session, ingest: Ingest) -> None:
@@ -179,7 +122,7 @@ def fail(session: Session, job_id: int, reason: str, *, again: bool, outcomes: S
         if ingest.status is not IngestStatus.ERRORED or again:
             if ingest.status is not IngestStatus.QUEUED or not again:
                 status = IngestStatus.QUEUED if again else IngestStatus.ERRORED
-                _move(ingest, status, reasons.get(ingest.id, reason))
+                arrival.move(ingest, status, reasons.get(ingest.id, reason))
         elif not ingest.reason:
             ingest.reason = reasons.get(ingest.id, reason)
     session.flush()
@@ -194,188 +137,11 @@ def _record_outcome(
     is_wanted = ingest.duplicates in (Duplicates.KEEP, Duplicates.REPLACE)
     if outcome.result == "duplicate" or (known is not None and not is_wanted):
         which = f"source file {known.id}" if known is not None else "a source file"
-        _move(ingest, IngestStatus.DUPLICATE, f"{which} has the same name and content")
+        arrival.move(ingest, IngestStatus.DUPLICATE, f"{which} has the same name and content")
         return None
     if known is not None and ingest.duplicates is Duplicates.REPLACE:
         file.replace_sources(session, ingest.file_name, outcome.checksum, now)
     source = file.register_source(session, ingest, outcome, now)
-    _move(ingest, IngestStatus.INGESTED, None)
+    arrival.move(ingest, IngestStatus.INGESTED, None)
     ingest.source_file = source
     return source
-
-
-def _move(ingest: Ingest, status: IngestStatus, reason: str | None) -> None:
-    if status is not ingest.status and status not in INGEST_MOVES[ingest.status]:
-        raise Conflict(f"ingest {ingest.id} is {ingest.status} and cannot become {status}")
-    ingest.status, ingest.reason = status, reason
-
-
-def _latest_ingests(session: Session, strike_id: int, names: Sequence[str]) -> dict[str, Ingest]:
-    """The newest ingest of each name in this Strike."""
-    if not names:
-        return {}
-    newest = (
-        select(func.max(Ingest.id))
-        .where(Ingest.strike_id == strike_id, Ingest.file_name == func.any(list(names)))
-        .group_by(Ingest.file_name)
-    )
-    return {ingest.file_name: ingest for ingest in session.scalars(select(Ingest).where(Ingest.id.in_(newest)))}
-
-
-def _is_new_arrival(known: Ingest, listed: Listed, in_transfer: bool) -> bool:
-    """Whether a name that was seen before stands for another file now.
-
-    A file that was set aside or could not be ingested may still lie there: the same size and time mean the same file.
-    """
-    if known.status in OPEN_STATUSES:
-        return False
-    if in_transfer or known.status in (IngestStatus.INGESTED, IngestStatus.DUPLICATE):
-        return True
-    return (known.file_size, known.transfer_ended) != (listed.size, listed.modified)
-
-
-def _ingest_row(strike_id: int, config: StrikeConfig, name: str, listed: Listed, now: datetime) -> dict[str, Any]:
-    directory = config.mount.partition(":")[2].rstrip("/")
-    return {
-        "file_name": name,
-        "strike_id": strike_id,
-        "status": IngestStatus.TRANSFERRING,
-        "transfer_path": f"{directory}/{name}",
-        "bytes_transferred": listed.size,
-        "transfer_started": min(listed.accessed, listed.modified, now),
-        "data_type": [],
-        "created": now,
-    }
-
-
-def _insert(session: Session, rows: list[dict[str, Any]]) -> list[Ingest]:
-    unique = list({row["file_name"]: row for row in rows}.values())
-    if not unique:
-        return []
-    return list(session.scalars(insert(Ingest).returning(Ingest, sort_by_parameter_order=True), unique))
-
-
-def _plan(
-    session: Session,
-    config: StrikeConfig,
-    arrived: Sequence[tuple[Ingest, Listed]],
-    deferred: list[str],
-    now: datetime,
-) -> int:
-    """Decide about files whose transfer is over; returns the number of ingest jobs that were queued."""
-    stores = workspace.by_names(session, [rule.workspace_name for rule in config.rules])
-    matched = []
-    for ingest, listed in arrived:
-        ingest.status = IngestStatus.TRANSFERRED
-        ingest.bytes_transferred = ingest.file_size = listed.size
-        ingest.transfer_ended = listed.modified
-        ingest.transfer_started = min(ingest.transfer_started, listed.modified)
-        ingest.media_type = guess(ingest.file_name)
-        problem = _place(ingest, config, stores, now)
-        if problem is None:
-            matched.append(ingest)
-            continue
-        _move(ingest, *problem)
-        if ingest.status is IngestStatus.DEFERRED:
-            deferred.append(ingest.file_name)
-    _avoid_taken_paths(session, matched)
-    return _queue_ingests(session, config.mount, matched, now)
-
-
-def _place(
-    ingest: Ingest, config: StrikeConfig, stores: Mapping[str, Workspace], now: datetime
-) -> tuple[IngestStatus, str] | None:
-    """Where the first rule that matches wants the file; or which status it has instead, and why."""
-    rule = config.rule_for(ingest.file_name)
-    if rule is None:
-        return IngestStatus.DEFERRED, "no rule of its Strike matches its name"
-    store = stores.get(rule.workspace_name)
-    if store is None or not store.is_active:
-        problem = "is archived" if store else "does not exist"
-        return IngestStatus.ERRORED, f"the workspace {rule.workspace_name!r} {problem}"
-    ingest.workspace_id, ingest.data_type, ingest.duplicates = store.id, list(rule.data_types), rule.duplicates
-    ingest.file_path = rule.file_path(ingest.file_name, now.date())
-    ingest.ingest_path = f"{ingest.transfer_path.rpartition('/')[0]}/ingesting/{ingest.id}/{ingest.file_name}"
-    return None
-
-
-def _avoid_taken_paths(session: Session, ingests: Sequence[Ingest]) -> None:
-    """Another file of this name may lie there already: then a directory of its own keeps both."""
-    if not ingests:
-        return
-    paths = [ingest.file_path for ingest in ingests]
-    taken = {
-        (row.workspace_id, row.file_path)
-        for row in session.execute(
-            select(ScaleFile.workspace_id, ScaleFile.file_path).where(
-                ScaleFile.file_path == func.any(paths), ScaleFile.is_deleted.is_(False)
-            )
-        )
-    }
-    for ingest in ingests:
-        if (ingest.workspace_id, ingest.file_path) in taken:
-            directory, _, name = ingest.file_path.rpartition("/")
-            ingest.file_path = f"{directory}/ingest_{ingest.id}/{name}"
-
-
-def _queue_ingests(session: Session, mount: str, ingests: Sequence[Ingest], now: datetime) -> int:
-    """Small files of one workspace share a job, so that one workspace's trouble is not another's; returns the jobs."""
-    ordered = sorted(ingests, key=lambda ingest: (ingest.workspace_id, ingest.id))
-    requests = []
-    for _, group in groupby(ordered, key=lambda ingest: ingest.workspace_id):
-        same = list(group)
-        for batch in batches([ingest.file_size or 0 for ingest in same]):
-            event_id = _transfer_event(session, same[batch], now)
-            requests.append(_make_job(session, event_id, mount, same[batch], now))
-    return len(job.enqueue(session, requests, now))
-
-
-def _transfer_event(session: Session, ingests: Sequence[Ingest], now: datetime) -> int:
-    first = ingests[0]
-    description: dict[str, Any] = {"version": "1.0", "ingest_id": first.id, "file_name": first.file_name}
-    if len(ingests) > 1:
-        description["ingest_ids"] = [ingest.id for ingest in ingests]
-    event_id = event.record(
-        session,
-        "STRIKE_TRANSFER",
-        now,
-        description=description,
-        firing=f"STRIKE_TRANSFER:{first.id}",
-        occurred=max((ingest.transfer_ended for ingest in ingests if ingest.transfer_ended), default=now),
-    )
-    assert event_id is not None
-    return event_id
-
-
-def _make_job(
-    session: Session, event_id: int, mount: str, ingests: Sequence[Ingest], now: datetime
-) -> job.QueueRequest:
-    """One scale-ingest job for these files, and what puts it on the queue."""
-    (job_id,) = job.create(session, [job.system_type(session, INGEST_TYPE)], event_id, now)
-    for ingest in ingests:
-        ingest.job_id = job_id
-        _move(ingest, IngestStatus.QUEUED, None)
-    data = {
-        "version": "1.0",
-        "input_data": [
-            {"name": "Ingest ID", "value": ",".join(str(ingest.id) for ingest in ingests)},
-            {"name": "Mount", "value": mount},
-        ],
-        "output_data": [],
-    }
-    disk_in = float(-(-sum(ingest.file_size or 0 for ingest in ingests) // 2**20))
-    return job.QueueRequest(job_id, data, disk_in, 0.0)
-
-
-def _mark_vanished(session: Session, strike_id: int, names: frozenset[str]) -> None:
-    if names:
-        session.execute(
-            update(Ingest)
-            .where(
-                Ingest.strike_id == strike_id,
-                Ingest.file_name.in_(names),
-                Ingest.status.in_((IngestStatus.TRANSFERRING, IngestStatus.TRANSFERRED)),
-            )
-            .values(status=IngestStatus.ERRORED, reason="the file vanished while it was being transferred")
-            .execution_options(synchronize_session=False)
-        )

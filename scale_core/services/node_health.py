@@ -21,6 +21,8 @@ from scale_core.domain.node_health import HealthPolicy, Probe, Sickness
 from scale_core.domain.scheduling import Launch
 
 SQL = load("health")
+# a remote workspace that is away fails on every node alike
+_NOT_ITS_FAULT = sorted({*LOST_ERRORS, "remote-storage"})
 logger = logging.getLogger(__name__)
 
 
@@ -32,7 +34,7 @@ def watch(session: Session, policy: HealthPolicy, now: datetime) -> None:
     for node in sick:
         _look(session, policy, node, probes, now)
     since = now - timedelta(seconds=policy.window_s)
-    parameters = {"since": since, "minimum": max(policy.minimum, 1), "lost": sorted(LOST_ERRORS)}
+    parameters = {"since": since, "minimum": max(policy.minimum, 1), "lost": _NOT_ITS_FAULT}
     for row in session.execute(SQL["failed"], parameters).all() if policy.rate > 0 else ():
         if policy.is_sick(row.ended, row.failed):
             _pause(session, policy, row, now)
@@ -80,7 +82,7 @@ def _probes(session: Session, ids: Sequence[int | None]) -> dict[int, Probe]:
     wanted = [job_exe_id for job_exe_id in ids if job_exe_id is not None]
     if not wanted:
         return {}
-    rows = session.execute(SQL["probes"], {"ids": wanted, "lost": sorted(LOST_ERRORS)})
+    rows = session.execute(SQL["probes"], {"ids": wanted, "lost": _NOT_ITS_FAULT})
     return {row.id: _probe(row) for row in rows}
 
 

@@ -16,7 +16,7 @@ from scale_core.db.job import Job
 from scale_core.db.trigger import RuleType
 from scale_core.documents.geometry import footprint
 from scale_core.errors import Invalid, Problem
-from scale_core.services import file, trigger
+from scale_core.services import country, file, trigger
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def apply(session: Session, job: Job, results: Sequence[Mapping[str, Any]], now:
     sources = _sources(session, job)
     parsed = [source for source in (_apply_one(sources, result, now) for result in results) if source]
     session.flush()
-    file.assign_countries(session, [source.id for source in parsed])
+    country.assign(session, [source.id for source in parsed])
     settled = [source for source in parsed if source.moving_to is None]
     trigger.fire(session, RuleType.PARSE, settled, now, now)
     return [source.id for source in parsed if source.moving_to is not None]
@@ -106,7 +106,7 @@ def _apply_one(sources: Mapping[str, ScaleFile], result: Mapping[str, Any], now:
     source.data_type = sorted({*source.data_type, *(result.get("data_types") or ())})
     shape = footprint(geo["geo_json"], f"{where}.geo_json") if geo.get("geo_json") else None
     if shape is not None:
-        source.geometry, source.center_point = shape.geometry, shape.center
+        source.geometry, source.center_point = file.placed(shape.geometry), file.placed(shape.center)
         source.meta_data = {**(source.meta_data or {}), **shape.properties}
     directory = result.get("new_workspace_path")
     if directory and source.workspace.is_move_enabled:

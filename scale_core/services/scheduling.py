@@ -198,7 +198,7 @@ def heartbeat(session: Session, beat: Heartbeat, now: datetime) -> None:
 
 def _end_broken(session: Session, problems: Mapping[int, str], now: datetime) -> tuple[int, ...]:
     """An execution that cannot even be described is over at once; `finish` tells the user why."""
-    from_scheduler = {"state": "TASK_ERROR", "reason": "REASON_TASK_INVALID", "source": "SOURCE_SCHEDULER"}
+    from_scheduler = {"state": "TASK_ERROR", "source": "SOURCE_SCHEDULER", "error": "invalid-job-data"}
     if problems:
         session.execute(
             SQL["end_tasks"],

@@ -76,6 +76,15 @@ def active(session: Session, now: datetime) -> list[ActiveStrike]:
     return [ActiveStrike(row.id, row.configuration) for row in rows]
 
 
+def watched(session: Session, strike_id: int | None = None) -> list[ActiveStrike]:
+    """The Strikes that are being scanned, as they are configured now; or the one, if it is."""
+    query = select(Strike.id, Strike.configuration).join(Job, Job.id == Strike.job_id)
+    query = query.where(Job.status == JobStatus.RUNNING).order_by(Strike.id)
+    if strike_id is not None:
+        query = query.where(Strike.id == strike_id)
+    return [ActiveStrike(row.id, row.configuration) for row in session.execute(query)]
+
+
 def record_scan(
     session: Session, strike_id: int, error: str | None, now: datetime, files_seen: int | None = None
 ) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from scale_core.db.file import Workspace
+from scale_core.db.account import Account
+from scale_core.db.file import ScaleFile, Workspace
 from scale_core.db.ingest import Strike
 from scale_core.db.job import Error, Job, JobType
 from scale_core.db.node import Node, Scheduler
@@ -18,10 +19,12 @@ from scale_core.errors import PreconditionFailed
 from scale_core.timestamps import isoformat
 
 _MODELS: dict[str, Any] = {
+    "account": Account,
     "error": Error,
     "job": Job,
     "job type": JobType,
     "node": Node,
+    "product": ScaleFile,
     "recipe type": RecipeType,
     "scheduler": Scheduler,
     "Strike": Strike,

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from scale_core.db.file import Workspace
+from scale_core.db.file import ScaleFile, Workspace
 from scale_core.documents import workspace_configuration
 from scale_core.errors import Conflict, Warning_
 from scale_core.services import assign, get, require
 
+MOUNTED = ("nfs", "host")  # types of brokers whose files lie on a file system of this machine
 _EDITABLE = ("title", "description", "base_url")
 
 
@@ -49,9 +50,12 @@ def validate(session: Session, fields: Mapping[str, Any]) -> list[Warning_]:
     """What create would refuse raises Invalid; a different broker under an existing name is a warning."""
     configuration = _check(fields)
     existing = session.scalar(select(Workspace).where(Workspace.name == fields["name"]))
+    warnings = []
     if existing and existing.json_config["broker"]["type"] != configuration["broker"]["type"]:
-        return [Warning_("broker_type", "The broker type changes: files stored so far may become unreachable")]
-    return []
+        warnings.append(Warning_("broker_type", "The broker type changes: files stored so far may become unreachable"))
+    if workspace_configuration.sends_in_clear(configuration["broker"]):
+        warnings.append(Warning_("broker_tls", "Files and credentials travel unencrypted: use https, or tls for ftp"))
+    return warnings
 
 
 def by_names(session: Session, names: Sequence[str]) -> dict[str, Workspace]:
@@ -63,6 +67,34 @@ def activity(session: Session, ids: Sequence[int]) -> dict[int, bool]:
     """id -> is it active, for those that exist."""
     rows = session.execute(select(Workspace.id, Workspace.is_active).where(Workspace.id.in_(ids)))
     return dict(rows.all())
+
+
+def brokers(session: Session) -> dict[int, Mapping[str, Any]]:
+    """id -> the broker object of every workspace."""
+    rows = session.execute(select(Workspace.id, Workspace.json_config).order_by(Workspace.id))
+    return {row.id: row.json_config.get("broker") or {} for row in rows}
+
+
+def record_sizes(session: Session, measured: Mapping[int, int]) -> None:
+    """used_size of all workspaces: what is catalogued in each. total_size: as measured (bytes by workspace), else what
+    the workspace's document says; one on a mount that could not be measured keeps what it had.
+
+    That is no edit of the workspace: last_modified stays, so that nobody's If-Match fails for it.
+    """
+    held = select(ScaleFile.workspace_id, func.sum(ScaleFile.file_size)).where(~ScaleFile.is_deleted)
+    used = {workspace_id: int(size) for workspace_id, size in session.execute(held.group_by(ScaleFile.workspace_id))}
+    columns = (Workspace.id, Workspace.json_config, Workspace.used_size, Workspace.total_size)
+    for row in session.execute(select(*columns).order_by(Workspace.id)).all():
+        broker = row.json_config.get("broker") or {}
+        known = row.total_size if broker.get("type") in MOUNTED else broker.get("total_size")
+        sizes = used.get(row.id, 0), measured.get(row.id, known)
+        if sizes != (row.used_size, row.total_size):
+            session.execute(
+                update(Workspace)
+                .where(Workspace.id == row.id)
+                .values(used_size=sizes[0], total_size=sizes[1], last_modified=Workspace.last_modified)
+                .execution_options(synchronize_session=False)
+            )
 
 
 def _check(fields: Mapping[str, Any]) -> dict[str, Any]:

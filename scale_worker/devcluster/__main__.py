@@ -28,6 +28,7 @@ from scale_core import logs
 from scale_core.errors import ConfigurationError, ScaleError
 from scale_worker.devcluster import calls, master_http, operator_http
 from scale_worker.devcluster.agent import Agent
+from scale_worker.devcluster.framework import role_problem
 from scale_worker.devcluster.hosting import AgentHost, Hosts
 from scale_worker.devcluster.journal import Journal
 from scale_worker.devcluster.master import Master
@@ -51,6 +52,7 @@ class Options:
     allocation_interval_s: float
     retry_s: float
     credentials: Mapping[str, str]  # none: nobody is asked
+    environment: Mapping[str, str]  # of executors
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -67,6 +69,14 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--allocation-interval", type=float, default=0.1, help="seconds between rounds of offers")
     parser.add_argument("--update-retry", type=float, default=10.0, help="seconds until an update is first repeated")
     parser.add_argument("--credentials", type=Path, help="file of a principal, a space and its secret in each line")
+    parser.add_argument(
+        "--pass-environment", action="append", default=[], metavar="PREFIX",
+        help="executors inherit variables that begin so; may be given several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--reserved", action="append", default=[], metavar="ROLE:cpus=N,mem=N,disk=N",
+        help="of each agent's resources, for frameworks of that role alone; may be given several times",
+    )  # fmt: skip
     given = parser.parse_args(arguments)
     if given.agents < 1:
         parser.error("--agents: give at least 1")
@@ -82,11 +92,17 @@ def parse(arguments: Sequence[str]) -> Options:
         agent_ports=tuple(range(first_agent, first_agent + given.agents)),
         work_dir=work_dir,
         hostname=given.hostname,
-        total=Resources.of(cpus, mem, disk, PORTS),
+        total=_reserve(Resources.of(cpus, mem, disk, PORTS), given.reserved),
         allocation_interval_s=given.allocation_interval,
         retry_s=given.update_retry,
         credentials=_credentials(given.credentials) if given.credentials else {},
+        environment=_environment(tuple(given.pass_environment)),
     )
+
+
+def _environment(prefixes: tuple[str, ...]) -> dict[str, str]:
+    """By name and not by value, which everybody could read on the command line."""
+    return {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
 
 
 def _credentials(path: Path) -> dict[str, str]:
@@ -99,6 +115,22 @@ def _credentials(path: Path) -> dict[str, str]:
     if not pairs or any(len(pair) != 2 for pair in pairs):
         raise ConfigurationError(f"--credentials: each line of {path} must be a principal, a space and its secret")
     return {pair[0]: pair[1] for pair in pairs}
+
+
+def _reserve(total: Resources, reserved: Sequence[str]) -> Resources:
+    """Raises ConfigurationError."""
+    for text in reserved:
+        role, _, amounts = text.rpartition(":")
+        named = dict(part.partition("=")[::2] for part in amounts.split(","))
+        problem = role_problem({"role": role}) if role not in {"", "*"} else "it names no role"
+        try:
+            if problem or not named.keys() <= {"cpus", "mem", "disk"}:
+                raise ValueError(problem or f"there is cpus, mem and disk, not {', '.join(named)}")
+            cpus, mem, disk = (float(named.get(name, 0)) for name in ("cpus", "mem", "disk"))
+            total = total.reserve(role, Resources.of(cpus, mem, disk))
+        except ValueError as error:
+            raise ConfigurationError(f"--reserved {text}: {error}; give ROLE:cpus=N,mem=N,disk=N") from None
+    return total
 
 
 def own_name() -> str:
@@ -155,7 +187,9 @@ async def serve(options: Options, sockets: Sequence[socket.socket], journals: Se
 def _agent_builder(options: Options, number: int, master: Master, journal: Journal) -> Callable[[], Agent]:
     directory = agent_directory(options.work_dir, number)
     port = options.agent_ports[number]
-    return lambda: Agent(master, journal, directory, options.hostname, port, options.total, options.retry_s)
+    return lambda: Agent(
+        master, journal, directory, options.hostname, port, options.total, options.retry_s, options.environment
+    )
 
 
 def agent_directory(work_dir: Path, number: int) -> Path:

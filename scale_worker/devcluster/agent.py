@@ -8,7 +8,7 @@ import logging
 import signal
 import uuid
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,16 @@ class Agent:
         port: int,
         total: Resources,
         retry_s: float,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Take up what a previous agent on `work_dir` left; updates are repeated after 1, 2, 4 … times `retry_s`."""
+        """Take up what a previous agent on `work_dir` left; updates are repeated after 1, 2, 4 … times `retry_s`.
+
+        `environment` is what every executor is given, as by --executor_environment_variables of a real agent.
+        """
         self.id = journal.contents.agent_id or master.new_agent_id()
         self.host, self.hostname, self.port, self.total = master.host, hostname, port, total
         self.started = now()
+        self._given = dict(environment or {})
         self._updates = Updates(master, journal, retry_s)
         self.directory = work_dir / "slaves" / self.id
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -85,6 +90,14 @@ class Agent:
                 run.timer = self._later(recovery.REREGISTRATION_S, self.destroy, run)
         for task in list(self._tasks.values()):
             self._updates.resend(task)
+
+    def disown(self, known: Iterable[tuple[str, str, str]]) -> None:
+        """The master knows these tasks here (framework, task and name): those whose launch never arrived are lost."""
+        for fid, task_id, name in known:
+            if (fid, task_id) not in self._tasks:
+                task = AgentTask(task_id, name, recovery.unknown_run(fid, task_id), Resources())
+                self.restore_task(task)
+                self._fail(task, "TASK_LOST", "REASON_RECONCILIATION", "Reconciliation: task unknown to the agent")
 
     def tasks(self) -> list[AgentTask]:
         """All tasks whose end is not acknowledged."""
@@ -160,6 +173,7 @@ class Agent:
 
     def _environment(self) -> dict[str, str]:
         return {
+            **self._given,
             "LIBPROCESS_IP": self.host,
             "MESOS_AGENT_ENDPOINT": f"{self.host}:{self.port}",
             "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD": f"{SHUTDOWN_GRACE_S:g}secs",

@@ -15,6 +15,7 @@ from scale_worker.devcluster.resources import Resources
 def state(agent: Agent, master: Master) -> dict[str, Any]:
     live = list(agent.runs.values())
     ended = list(agent.completed)
+    used = sum((_resources(run) for run in live), Resources())
     ids = {run.framework_id: run.framework_info for run in [*ended, *live]}
     documents = {fid: _framework(agent, fid, info, live, ended) for fid, info in ids.items()}
     present = {fid for fid in ids if fid in master.frameworks or any(run.framework_id == fid for run in live)}
@@ -26,12 +27,12 @@ def state(agent: Agent, master: Master) -> dict[str, Any]:
         "hostname": agent.hostname,
         "capabilities": ["MULTI_ROLE"],
         "resources": agent.total.to_state(),
-        "reserved_resources": {},
-        "unreserved_resources": agent.total.to_state(),
-        "reserved_resources_full": {},
-        "unreserved_resources_full": agent.total.to_message({"role": "*"}),
-        "reserved_resources_allocated": {},
-        "unreserved_resources_allocated": sum((_resources(run) for run in live), Resources()).to_state(),
+        "reserved_resources": agent.total.to_state_by_role(),
+        "unreserved_resources": agent.total.to_unreserved_state(),
+        "reserved_resources_full": agent.total.to_messages_by_role(),
+        "unreserved_resources_full": agent.total.offered_to("*").to_message({"role": "*"}),
+        "reserved_resources_allocated": used.to_state_by_role(),
+        "unreserved_resources_allocated": used.to_unreserved_state(),
         "resource_providers": [],
         "attributes": {},
         "master_hostname": master.host,

@@ -78,16 +78,18 @@ class Allocator:
             free = self._free[agent_id]
             if len(candidates) > 1:
                 candidates.sort(key=self._share)
-            taker = next((f for f in candidates if not f.refuses(agent_id, free, now)), None)
-            if taker is not None:
-                made.setdefault(taker.id, []).append(self._offer(taker, agent_id, free))
+            for taker in candidates:
+                offered = free.offered_to(taker.role)
+                if offered.is_offerable and not taker.refuses(agent_id, offered, now):
+                    made.setdefault(taker.id, []).append(self._offer(taker, agent_id, offered))
+                    break
         return made
 
     def _offer(self, framework: Framework, agent_id: str, free: Resources) -> Offer:
         offer = Offer(f"{self._master_id}-O{self._count}", framework.id, agent_id, free)
         self._count += 1
         self.offers[offer.id] = offer
-        self._set_free(agent_id, Resources())
+        self._set_free(agent_id, Resources() if free is self._free[agent_id] else self._free[agent_id] - free)
         return offer
 
     def _share(self, framework: Framework) -> float:

@@ -1,4 +1,4 @@
-"""Agents as processes that can die and come back: `kill`, `give_back`, `lose`, as it happens to machines of a cluster.
+"""Agents that die, are cut off and come back: `kill`, `partition`, `lose`, `give_back`, as machines of a cluster do.
 
 The agent object lives on while its "process" is dead, as its executors do; only nobody reaches it, nor it anybody.
 """
@@ -22,7 +22,7 @@ from scale_worker.devcluster.master import Master
 
 logger = logging.getLogger(__name__)
 
-UP, DOWN, LOST = "up", "down", "lost"
+UP, DOWN, PARTITIONED, LOST = "up", "down", "partitioned", "lost"
 
 
 class DeadAgent:
@@ -127,10 +127,20 @@ class AgentHost:
         if self.id in self._master.agents:
             self._master.agents[self.id] = self.agent
             away.tell(self._master)
+            self._master.forget_executors(self.id, set(self.agent.runs))
+            self.agent.disown(self._master.tasks_on(self.id))
             self._master.allocator.activate(self.id)
         else:
             self._master.readmit(self.agent, self.agent.runs.values(), self.agent.tasks())
         self.agent.catch_up(set(self._master.frameworks))
+
+    def partition(self) -> None:
+        """The network between agent and master is gone: it lives on with its executors, and its offers stay out."""
+        if self.state != UP:
+            raise CallError(409, f"Agent {self.id} is {self.state}, not {UP}")
+        self.state = PARTITIONED
+        logger.info("Agent %s is cut off", self.id)
+        self.cut()
 
     async def lose(self) -> None:
         """The master has had no answer for too long: tasks are LOST to their frameworks, and then the agent is."""
@@ -141,19 +151,25 @@ class AgentHost:
         self.state = LOST
         self._master.remove_agent(self.id, "health check timed out")
 
-    async def give_back(self, listener: socket.socket, new_id: bool) -> None:
-        """A new process on the same port: under its id with what lived on, or as a new agent on a cleaned machine."""
+    async def give_back(self, bind: Callable[[int], socket.socket], new_id: bool) -> None:
+        """Agent and master meet again: under its id with what lived on, or as a new agent on a cleaned machine."""
+        if self.state == UP:
+            raise CallError(409, f"Agent {self.id} is {UP} already")
+        listener = bind(self.port) if self._listening is None else None
         if new_id:
+            await self.close()
+            listener = listener or bind(self.port)
             self._clean()
         else:
             self.reunite()
         self.state = UP
         logger.info("Agent %s is back", self.id)
-        await self.listen(listener)
+        if listener is not None:
+            await self.listen(listener)
 
     def _clean(self) -> None:
         old = self.agent
-        if self.state == DOWN:
+        if self.state in (DOWN, PARTITIONED):
             self._master.remove_agent(old.id, "a new agent registered at the same address")
         self._away = None  # whoever lived on has nobody to tell
         for run in list(old.runs.values()):
@@ -182,9 +198,7 @@ class Hosts:
 
     async def give_back(self, agent_id: str, new_id: bool) -> AgentHost:
         host = self.find(agent_id)
-        if host.state == UP:
-            raise CallError(409, f"Agent {agent_id} is {UP} already")
-        await host.give_back(self._bind(host.port), new_id)
+        await host.give_back(self._bind, new_id)
         return host
 
     async def restart_master(self, away_s: float, agents_s: float) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import uuid
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from scale_worker.devcluster import answers, calls, validation
@@ -364,6 +364,22 @@ class Master:
             if is_charged and (framework := self.frameworks.get(run.framework_id)):
                 answers.send_readmitted(framework, task)
         self.allocate()
+
+    def tasks_on(self, agent_id: str) -> list[tuple[str, str, str]]:
+        """Framework, id and name of each task that must still run there."""
+        return [
+            (framework.id, task.id, task.name)
+            for framework in self.frameworks.values()
+            for task in framework.tasks.values()
+            if task.agent_id == agent_id and task.state not in TERMINAL
+        ]
+
+    def forget_executors(self, agent_id: str, living: Container[tuple[str, str]]) -> None:
+        """Those that the agent does not know, because the launch that was to start them never arrived."""
+        for framework in self.frameworks.values():
+            unknown = [each for each in framework.executors.on(agent_id) if (framework.id, each) not in living]
+            for executor_id in unknown:
+                self.allocator.release(agent_id, framework.executors.pop((agent_id, executor_id)).resources)
 
     def register_agent(self, agent: AgentLink) -> None:
         self.agents[agent.id] = agent

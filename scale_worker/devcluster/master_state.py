@@ -135,8 +135,8 @@ def _brief(master: Master, agent: AgentLink, books: _Books) -> dict[str, Any]:
         "resources": agent.total.to_state(),
         "used_resources": books.used[agent.id].to_state(),
         "offered_resources": books.offered[agent.id].to_state(),
-        "reserved_resources": {},
-        "unreserved_resources": agent.total.to_state(),
+        "reserved_resources": agent.total.to_state_by_role(),
+        "unreserved_resources": agent.total.to_unreserved_state(),
         "active": True,
         "deactivated": False,
         "version": VERSION,
@@ -147,8 +147,8 @@ def _brief(master: Master, agent: AgentLink, books: _Books) -> dict[str, Any]:
 def _full(master: Master, agent: AgentLink, books: _Books) -> dict[str, Any]:
     return {
         **_brief(master, agent, books),
-        "reserved_resources_full": {},
-        "unreserved_resources_full": agent.total.to_message({"role": "*"}),
+        "reserved_resources_full": agent.total.to_messages_by_role(),
+        "unreserved_resources_full": agent.total.offered_to("*").to_message({"role": "*"}),
         "used_resources_full": books.used[agent.id].to_message(_ALLOCATED),
         "offered_resources_full": books.offered[agent.id].to_message(_ALLOCATED),
     }

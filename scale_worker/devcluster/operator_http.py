@@ -1,8 +1,9 @@
 """Faults to order, for tests: `/devcluster/...` on the master's port. A real Mesos has nothing of the kind.
 
-- `GET /devcluster/agents`: id, hostname, port and state (up, down, lost) of each agent.
+- `GET /devcluster/agents`: id, hostname, port and state (up, down, partitioned, lost) of each agent.
 - `POST /devcluster/agents/ID/kill`: the agent's process dies; its offers are rescinded, its executors live on.
-- `POST /devcluster/agents/ID/lose`: the master gives the agent up, killed or not: tasks LOST, FAILURE.
+- `POST /devcluster/agents/ID/partition`: nothing passes between master and agent, which lives on; nobody is told.
+- `POST /devcluster/agents/ID/lose`: the master gives the agent up, away or not: tasks LOST, FAILURE.
 - `POST /devcluster/agents/ID/return`: it comes back under its id with what lived on; with `?new_id=1` as a new agent,
   whose machine was cleaned of executors. Answers with the agent as it is now.
 - `POST /devcluster/frameworks/cut`: all event streams end.
@@ -49,12 +50,14 @@ def handler(master: Master, hosts: Hosts, otherwise: Handler) -> Handler:
         host = hosts.find(agent_id)
         if order == "kill":
             await host.kill()
+        elif order == "partition":
+            host.partition()
         elif order == "lose":
             await host.lose()
         elif order == "return":
             host = await hosts.give_back(agent_id, request.query.get("new_id", "0") not in {"", "0"})
         else:
-            raise CallError(404, f"An agent can be told to kill, lose, return; not {order!r}")
+            raise CallError(404, f"An agent can be told to kill, partition, lose, return; not {order!r}")
         return calls.json(host.describe())
 
     async def carry_out(request: web.BaseRequest) -> web.StreamResponse:

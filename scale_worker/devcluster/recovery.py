@@ -50,7 +50,7 @@ def recover(agent: Agent, master: Master, journal: Journal) -> None:
         master.adopt_executor(run.framework_id, agent.id, run.executor_id, run.info or {})
     for record in list(journal.contents.tasks.values()):
         key = (record["framework_id"], record["executor_id"])
-        run = runs.setdefault(key, _unknown_run(record))
+        run = runs.setdefault(key, unknown_run(*key))
         _restore(agent, master, run, record)
     for key, run in runs.items():
         if key in adopted:
@@ -78,8 +78,8 @@ def _run(record: Record) -> ExecutorRun:
     )
 
 
-def _unknown_run(task: Record) -> ExecutorRun:
-    fid, eid = task["framework_id"], task["executor_id"]
+def unknown_run(fid: str, eid: str) -> ExecutorRun:
+    """Of which there is nothing but a task that names it."""
     return ExecutorRun(fid, {"id": {"value": fid}}, eid, str(uuid.uuid4()), Path(), "", "", None, Resources())
 
 

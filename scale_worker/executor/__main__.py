@@ -16,6 +16,7 @@ from scale_worker.executor import cgroups, orphans
 from scale_worker.executor.containers import Engine
 from scale_worker.executor.driver import ExecutorDriver
 from scale_worker.executor.execution import Node
+from scale_worker.executor.gpus import Gpus
 from scale_worker.executor.node import NodeExecutor
 
 log = logging.getLogger("scale_worker.executor")
@@ -51,7 +52,7 @@ def run(settings: Settings) -> int:
     log.info("killed %s stale process groups", orphans.kill_stale_processes(sandbox))
     orphans.remove_stale_files(sandbox)
     cgroups.remove_stale()
-    node = Node(settings, engine, labels, guard.started, guard.ended)
+    node = Node(settings, engine, labels, guard.started, guard.ended, gpus=Gpus.of_machine(settings.node_gpus))
     ended = threading.Event()
     executor = NodeExecutor(node, sandbox, stopped=ended.set)
     driver = ExecutorDriver(executor)

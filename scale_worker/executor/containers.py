@@ -16,7 +16,7 @@ from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound
-from docker.types import Mount
+from docker.types import DeviceRequest, Mount
 from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
@@ -34,6 +34,8 @@ CALL_TIMEOUT_S = 120.0
 _STREAM_CHUNK = 64 * 1024
 _SLOT_LOOK_S = 1.0
 _PROGRESS_S = 2.0
+_KILLED = 128 + 9
+_AT_LIMIT = 0.97  # of the memory limit: who was killed with so much was killed for it
 # docker-init says so on stderr when the program that it should start does not exist or may not be executed.
 _NOT_STARTED = re.compile(rb"^\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)$", re.MULTILINE)
 
@@ -79,6 +81,7 @@ class ContainerJob:
     stdout: Path
     stderr: Path
     cgroup_parent: str | None = None
+    gpus: Sequence[str] = ()
 
 
 class _Client(docker.APIClient):
@@ -118,7 +121,7 @@ class Engine:
         if job.privileged and not self._settings.node_allow_privileged:
             raise Failed(
                 DOCKER_TASK_LAUNCH,
-                "this node runs no privileged containers: set SCALE_NODE_ALLOW_PRIVILEGED=1 for its executor to allow",
+                "this node runs no privileged containers: set SCALE_NODE_ALLOW_PRIVILEGED=1 for its agent to allow",
             )
         api = self.api()
         account = self._account(api, job)
@@ -128,7 +131,12 @@ class Engine:
             ended = self._run(api, job, cancel)
         finally:
             cpu_s, mem_peak = account.close() if account is not None else (None, None)
-        return replace(ended, cpu_s=cpu_s, mem_peak=mem_peak)
+        # an engine misses why the kernel killed a container when the container is gone before it looks
+        at_limit = mem_peak is not None and mem_peak >= _AT_LIMIT * max(job.mem, MIN_MEM)
+        is_killed_for_it = ended.exit_code == _KILLED and at_limit and cancel.reason is None
+        return replace(
+            ended, cpu_s=cpu_s, mem_peak=mem_peak, is_out_of_memory=ended.is_out_of_memory or is_killed_for_it
+        )
 
     def _account(self, api: Any, job: ContainerJob) -> Account | None:
         """None where what containers used cannot be known: cgroups of version 2, an engine elsewhere."""
@@ -236,10 +244,8 @@ class Engine:
         if code in (126, 127):
             _refuse_unstarted(job)
         found = api.inspect_container(container)
-        ended = Ended(code, image_digest=self._digest(api, found["Image"]))
-        if code and found["State"].get("OOMKilled"):
-            return replace(ended, is_out_of_memory=True)
-        return ended
+        is_out_of_memory = bool(code and found["State"].get("OOMKilled"))
+        return Ended(code, image_digest=self._digest(api, found["Image"]), is_out_of_memory=is_out_of_memory)
 
     def _digest(self, api: Any, image_id: str) -> str:
         """The image's name and digest in its registry; its own id, if it was made here. Asked once for each image."""
@@ -289,7 +295,7 @@ def create_config(api: Any, settings: Settings, job: ContainerJob) -> Any:
             scratch = f"rw,nosuid,nodev,mode=1777,size={mem // 2}"
             safe |= {"read_only": True, "tmpfs": {"/tmp": scratch}}  # noqa: S108 - within the container
     host = api.create_host_config(
-        network_mode=settings.docker_network,
+        network_mode=settings.node_network,
         # Our own capture writes both streams to files; a log driver would write everything a second time.
         log_config={"Type": "none"},
         mem_limit=mem,
@@ -300,6 +306,7 @@ def create_config(api: Any, settings: Settings, job: ContainerJob) -> Any:
         pids_limit=settings.job_pids or None,
         init=True,
         privileged=job.privileged,
+        device_requests=[DeviceRequest(device_ids=list(job.gpus), capabilities=[["gpu"]])] if job.gpus else None,
         mounts=[
             Mount(
                 bind.target, path_of_engine(bind.source, settings.docker_paths), type="bind", read_only=bind.read_only

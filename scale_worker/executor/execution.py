@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from scale_worker.executor.cancel import DISK, TIMEOUT, Cancellation
 from scale_worker.executor.cgroups import Lanes
 from scale_worker.executor.containers import ContainerJob, Engine
 from scale_worker.executor.failures import Failed, Killed
+from scale_worker.executor.gpus import Gpus
 from scale_worker.executor.processes import Ended
 from scale_worker.executor.staging import Places, Staged, Workspaces
 from scale_worker.executor.watch import Watch, Watched, cap_log, disk_usage
@@ -38,6 +40,7 @@ class Node:
     ended: Callable[[Path], None] = lambda directory: None
     lanes: Lanes = field(default_factory=Lanes)
     watch: Watch = field(default_factory=Watch)
+    gpus: Gpus = field(default_factory=lambda: Gpus(()))
 
 
 @dataclass
@@ -89,7 +92,7 @@ def run_execution(spec: ExecutionSpec, directory: Path, node: Node, cancel: Canc
 
 
 def _run_job(spec: ExecutionSpec, places: Places, node: Node, cancel: Cancellation, progress: _Progress) -> None:
-    workspaces = Workspaces(spec, node.settings.mounts)
+    workspaces = Workspaces(spec, node.settings, cancel)
     with _Phase(progress, "pre"):
         cancel.check()
         staged = staging.stage_inputs(spec, places, workspaces)
@@ -98,10 +101,16 @@ def _run_job(spec: ExecutionSpec, places: Places, node: Node, cancel: Cancellati
         progress.arguments = shlex.join(arguments)
     with _Phase(progress, "job") as phase:
         cancel.check()
-        ended = _run_with_timeout(spec, places, node, staged, (program, arguments), cancel)
+        with node.gpus.lent(math.ceil(spec.gpus)) as gpus:
+            ended = _run_with_timeout(spec, places, node, staged, (program, arguments), gpus, cancel)
         phase.exit_code = ended.exit_code
         disk_used = round(disk_usage(places.output), 3)
-        facts = ("cpu_s", ended.cpu_s), ("mem_peak", ended.mem_peak), ("image_digest", ended.image_digest)
+        facts = (
+            ("cpu_s", ended.cpu_s),
+            ("mem_peak", ended.mem_peak),
+            ("image_digest", ended.image_digest),
+            ("gpus", [*gpus] or None),
+        )
         progress.used = {name: value for name, value in facts if value is not None} | {"disk": disk_used}
         cancel.check()
     if cancel.reason == TIMEOUT:
@@ -137,6 +146,7 @@ def _run_with_timeout(
     node: Node,
     staged: Staged,
     argv: tuple[list[str], list[str]],
+    gpus: Sequence[str],
     cancel: Cancellation,
 ) -> Ended:
     alarm = cancel.request_after(spec.timeout_s, TIMEOUT) if spec.timeout_s > 0 else None
@@ -149,7 +159,7 @@ def _run_with_timeout(
     )
     node.watch.add(watched)
     try:
-        return _run(spec, places, node, staged, argv, cancel)
+        return _run(spec, places, node, staged, argv, gpus, cancel)
     finally:
         node.watch.remove(watched)
         for path in watched.logs:
@@ -164,11 +174,13 @@ def _run(
     node: Node,
     staged: Staged,
     argv: tuple[list[str], list[str]],
+    gpus: Sequence[str],
     cancel: Cancellation,
 ) -> Ended:
     program, arguments = argv
     inputs = places.seen_input if places.input.exists() else None
     variables = environment.variables(spec.job_id, spec.job_exe_id, places.seen_output, inputs)
+    variables |= node.gpus.variables(gpus)
     if not spec.docker_image:
         lane = node.lanes.lane()
         if lane is not None:
@@ -200,6 +212,7 @@ def _run(
         privileged=spec.docker_privileged,
         stdout=places.stdout,
         stderr=places.stderr,
+        gpus=gpus,
     )
     return node.engine.run(job, cancel)
 
@@ -219,7 +232,7 @@ def _collect(
 
 
 def _run_ingest(spec: ExecutionSpec, node: Node, cancel: Cancellation, progress: _Progress) -> None:
-    workspaces = Workspaces(spec, node.settings.mounts)
+    workspaces = Workspaces(spec, node.settings, cancel)
     with _Phase(progress, "job") as phase:
         outcomes: list[IngestOutcome] = []
         for item in spec.ingests:

@@ -13,6 +13,7 @@ MISSING_FILE = "missing-file"
 MISSING_WORKSPACE = "missing-workspace"
 FILESYSTEM_IO = "filesystem-io"
 NFS = "nfs"
+REMOTE_STORAGE = "remote-storage"
 INVALID_MANIFEST = "invalid-results-manifest"
 MISSING_OUTPUT = "missing-required-output"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scale_core import history
-from scale_core.brokers import Broker, move_without_overwriting, names_aside, resolve_mount, set_aside
+from scale_core.brokers import Broker, LocalBroker, move_without_overwriting, names_aside, resolve_mount, set_aside
 from scale_core.domain import media_type
 from scale_core.domain.execution import IngestItem, IngestOutcome
 from scale_core.errors import BrokerError
@@ -25,7 +25,7 @@ def ingest(item: IngestItem, workspaces: Workspaces, mounts: Mapping[str, str]) 
     """Store one file; safe to repeat at any point.
 
     The original stays under ingesting/<ingest id>/ until the database knows of the file or that it is to be
-    discarded, a duplicate's goes to duplicate/. Whatever goes wrong is in the outcome.
+    discarded, a duplicate's goes to duplicate/. Whatever goes wrong is in the outcome; raises only Killed.
     """
     try:
         _require_plain(item.file_name)
@@ -35,7 +35,7 @@ def ingest(item: IngestItem, workspaces: Workspaces, mounts: Mapping[str, str]) 
         history.note("claimed", ingest_id=item.ingest_id)
         if claimed is None:
             return _look_among_duplicates(directory, item)
-        return _store(directory, claimed, item, broker)
+        return _store(directory, claimed, item, broker, workspaces.cancel.check)
     except (BrokerError, Failed) as error:
         reason = str(error)
     except OSError as error:
@@ -43,8 +43,10 @@ def ingest(item: IngestItem, workspaces: Workspaces, mounts: Mapping[str, str]) 
     return IngestOutcome(item.ingest_id, ERROR, error=reason)
 
 
-def _store(directory: Path, claimed: Path, item: IngestItem, broker: Broker) -> IngestOutcome:
-    stored = broker.store(claimed, item.file_path, duplicates_of=item.known_checksums)
+def _store(
+    directory: Path, claimed: Path, item: IngestItem, broker: Broker, progress: Callable[[], None]
+) -> IngestOutcome:
+    stored = broker.store(claimed, item.file_path, duplicates_of=item.known_checksums, progress=progress)
     history.note("copied", ingest_id=item.ingest_id, workspace_id=item.workspace_id, file_path=item.file_path)
     if not stored.stored and not item.discard_duplicate:
         _set_aside(directory, claimed)
@@ -82,7 +84,7 @@ def _claim(directory: Path, item: IngestItem) -> Path | None:
 
 def _look_among_duplicates(directory: Path, item: IngestItem) -> IngestOutcome:
     """A file that vanished may have been set aside by an execution whose outcome was lost."""
-    duplicates = Broker(directory / DUPLICATES)
+    duplicates = LocalBroker(directory / DUPLICATES)
     for name in names_aside(item.file_name):
         if not os.path.lexists(duplicates.root / name):
             break

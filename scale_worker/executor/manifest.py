@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from scale_core.documents import results_manifest
+from scale_core.documents.geometry import footprint
 from scale_core.domain.execution import ExecutionSpec, Output
 from scale_core.errors import Invalid
 from scale_worker.executor.failures import INVALID_MANIFEST, MISSING_OUTPUT, Failed
@@ -61,6 +62,7 @@ def collect(spec: ExecutionSpec, output: Path, seen_output: str, logs: tuple[Pat
         for file in _files(found[declared.name])
     ]
     parse_results = [_with_gis_data(result, output, seen_output) for result in manifest["parse_results"]]
+    _check_footprints(products, parse_results)
     declared_names = {declared.name for declared in spec.outputs}
     return Results(manifest, products, parse_results, [name for name in found if name not in declared_names])
 
@@ -90,6 +92,18 @@ def locate(path: str, output: Path, seen_output: str, what: str) -> Path:
 def _product(declared: Output, file: dict[str, Any], output: Path, seen_output: str) -> Product:
     path = locate(file["path"], output, seen_output, f"output {declared.name!r}")
     return Product(declared, path, str(path.relative_to(output.resolve())), file["geo_metadata"])
+
+
+def _check_footprints(products: Iterable[Product], parse_results: Iterable[Mapping[str, Any]]) -> None:
+    """Refused here, before anything is stored, since with a footprint that is wrong nothing will be catalogued."""
+    named = [(f"output_data[{product.output.name}]", product.geo_metadata) for product in products]
+    named += [(f"parse_results[{result['filename']}]", result["geo_metadata"]) for result in parse_results]
+    for where, geo in named:
+        if geo and geo["geo_json"]:
+            try:
+                footprint(geo["geo_json"], f"{where}.geo_json")
+            except Invalid as error:
+                raise Failed(INVALID_MANIFEST, f"{results_manifest.FILE_NAME} is invalid: {error}") from None
 
 
 def _files(entry: dict[str, Any]) -> list[dict[str, Any]]:

@@ -6,25 +6,34 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from scale_core import history
-from scale_core.brokers import Broker, broker_for
+from scale_core.brokers import Broker, LocalBroker, broker_for
 from scale_core.domain import environment, media_type
 from scale_core.domain.execution import ExecutionSpec, Input, InputFile, StoredFile
-from scale_core.errors import BrokerError
+from scale_core.errors import BrokerError, FileMissing
+from scale_core.settings import Settings
 from scale_worker.executor import containers
 from scale_worker.executor.cancel import Cancellation
 from scale_worker.executor.containers import Bind
-from scale_worker.executor.failures import FILESYSTEM_IO, MISSING_FILE, MISSING_WORKSPACE, NFS, Failed
+from scale_worker.executor.failures import (
+    FILESYSTEM_IO,
+    MISSING_FILE,
+    MISSING_WORKSPACE,
+    NFS,
+    REMOTE_STORAGE,
+    Failed,
+)
 from scale_worker.executor.manifest import Product
 
 LOG_LIMIT = 1024 * 1024  # bytes of each stream that travel with an outcome
 _OUTPUT_MODE = 0o777  # the user of a container must be able to write here
 _MAX_FILE_BINDS = 16
+_ERRORS = {"nfs": NFS, "s3": REMOTE_STORAGE, "ftp": REMOTE_STORAGE}
 _UNSAFE = re.compile(r"[^\w.\-]")
 
 
@@ -69,7 +78,7 @@ class Places:
             path.touch()
 
     def remove_files(self) -> None:
-        """Remove inputs (links) and outputs; the logs stay for the agent's files API."""
+        """Remove inputs and outputs; the logs stay for the agent's files API."""
         for path in (self.input, self.output):
             try:
                 path.rmdir()  # nearly always enough, and much cheaper
@@ -93,11 +102,12 @@ class Staged:
 
 
 class Workspaces:
-    """The brokers of one execution's workspaces."""
+    """The brokers of one execution's workspaces. Copies from and to them end when the execution is killed."""
 
-    def __init__(self, spec: ExecutionSpec, mounts: Mapping[str, str]) -> None:
+    def __init__(self, spec: ExecutionSpec, settings: Settings, cancel: Cancellation) -> None:
         self._access = {access.id: access for access in spec.workspaces}
-        self._mounts = mounts
+        self._settings = settings
+        self.cancel = cancel
         self._brokers: dict[int, Broker] = {}
 
     def broker(self, workspace_id: int | None, purpose: str) -> Broker:
@@ -107,7 +117,7 @@ class Workspaces:
             raise Failed(MISSING_WORKSPACE, f"no workspace was given for {purpose}")
         if workspace_id not in self._brokers:
             try:
-                self._brokers[workspace_id] = broker_for(access.broker, self._mounts)
+                self._brokers[workspace_id] = broker_for(access.broker, self._settings)
             except BrokerError as error:
                 raise Failed(self.error(workspace_id), f"workspace {access.name!r} for {purpose}: {error}") from error
         return self._brokers[workspace_id]
@@ -118,11 +128,12 @@ class Workspaces:
     def error(self, workspace_id: int | None) -> str:
         """The catalogue's name for trouble with this workspace."""
         access = self._access.get(workspace_id) if workspace_id is not None else None
-        return NFS if access is not None and access.broker.get("type") == "nfs" else FILESYSTEM_IO
+        return _ERRORS.get(str(access.broker.get("type")), FILESYSTEM_IO) if access is not None else FILESYSTEM_IO
 
 
 def stage_inputs(spec: ExecutionSpec, places: Places, workspaces: Workspaces) -> Staged:
-    """Make every input file available, as links or bind mounts. Raises Failed."""
+    """Make every input file available, as links or bind mounts; those of remote workspaces are fetched. Raises Failed,
+    Killed."""
     staged = Staged({"job_output_dir": places.seen_output})
     file_inputs = [given for given in spec.inputs if given.type != "property"]
     if file_inputs:
@@ -148,8 +159,10 @@ def _stage_files(given: Input, places: Places, workspaces: Workspaces, binds: li
     for file in given.files:
         name = _unused(safe_name(file.file_name, keep_blanks=True), names)
         names[name] = None
-        source = _find(file, given.name, workspaces)
         link = directory / name
+        source = _find(file, given.name, workspaces, link)
+        if source is None:
+            continue
         if not places.in_container:
             link.symlink_to(source)
         elif bind_files:
@@ -165,9 +178,18 @@ def _stage_files(given: Input, places: Places, workspaces: Workspaces, binds: li
     return f"{seen}/{next(iter(names))}"
 
 
-def _find(file: InputFile, input_name: str, workspaces: Workspaces) -> Path:
+def _find(file: InputFile, input_name: str, workspaces: Workspaces, target: Path) -> Path | None:
+    """Where the file lies on this machine; None when it was fetched from another one, to `target`."""
     broker = workspaces.broker(file.workspace_id, f"input {input_name!r}")
     where = f"in workspace {workspaces.name(file.workspace_id)!r}"
+    if not isinstance(broker, LocalBroker):
+        try:
+            broker.fetch(file.file_path, target, file.file_size or None, file.checksum, workspaces.cancel.check)
+        except FileMissing:
+            raise Failed(MISSING_FILE, f"input {input_name!r}: {file.file_path!r} does not exist {where}") from None
+        except BrokerError as error:
+            raise Failed(workspaces.error(file.workspace_id), f"input {input_name!r} {where}: {error}") from error
+        return None
     try:
         if not broker.root.is_dir():
             raise BrokerError(f"the directory {broker.root} does not exist or is not mounted")
@@ -185,7 +207,9 @@ def _find(file: InputFile, input_name: str, workspaces: Workspaces) -> Path:
 
 def _within_workspace(source: Path, file: InputFile, workspaces: Workspaces, binds: list[Bind]) -> str:
     """For many files: one bind mount of the whole workspace, read-only, instead of one for each file."""
-    root = workspaces.broker(file.workspace_id, "an input").root.resolve()
+    broker = workspaces.broker(file.workspace_id, "an input")
+    assert isinstance(broker, LocalBroker)
+    root = broker.root.resolve()
     target = f"{containers.WORKSPACES_DIRECTORY}/{safe_name(workspaces.name(file.workspace_id))}"
     bind = Bind(str(root), target)
     if bind not in binds:
@@ -196,7 +220,7 @@ def _within_workspace(source: Path, file: InputFile, workspaces: Workspaces, bin
 def store_outputs(
     spec: ExecutionSpec, products: list[Product], workspaces: Workspaces, cancel: Cancellation
 ) -> list[StoredFile]:
-    """Copy what the job produced into its workspaces. Raises Failed, or Killed between two files."""
+    """Copy what the job produced into its workspaces. Raises Failed, Killed."""
     brokers = [workspaces.broker(p.output.workspace_id, f"output {p.output.name!r}") for p in products]
     stored: list[StoredFile] = []
     paths: set[str] = set()
@@ -207,7 +231,7 @@ def store_outputs(
         file_path = str(PurePosixPath(spec.output_path) / relative.parent / name)
         paths.add(f"{relative.parent}/{name}")
         try:
-            size = broker.store(product.path, file_path).size
+            size = broker.store(product.path, file_path, progress=cancel.check).size
         except BrokerError as error:
             raise Failed(
                 workspaces.error(product.output.workspace_id), f"output {product.output.name!r}: {error}"

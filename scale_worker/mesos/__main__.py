@@ -75,6 +75,7 @@ def _handle(
             (settings.mesos_principal, settings.mesos_secret),
             inbox,
             resigned,
+            settings.mesos_role,
         ),
     ]
     config = HandlerConfig(

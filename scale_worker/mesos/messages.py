@@ -143,7 +143,8 @@ def executor_config(settings: Settings) -> ExecutorConfig:
     """The executor as the settings describe it, with the settings that it reads on its node."""
     environment = {
         "SCALE_LOG_LEVEL": settings.log_level,
-        "SCALE_NODE_ALLOW_PRIVILEGED": "1" if settings.node_allow_privileged else "0",
+        # what SCALE_NODE_… says is the node's own word, so these go under other names
+        "SCALE_ALLOW_PRIVILEGED": "1" if settings.allow_privileged else "0",
         "SCALE_DOCKER_NETWORK": settings.docker_network,
         "SCALE_DOCKER_PULL_TIMEOUT_S": f"{settings.docker_pull_timeout_s:g}",
         "SCALE_DOCKER_FORCE_PULL": "1" if settings.docker_force_pull else "0",
@@ -151,19 +152,23 @@ def executor_config(settings: Settings) -> ExecutorConfig:
         "SCALE_JOB_PIDS": str(settings.job_pids),
         "SCALE_JOB_LOG_MIB": f"{settings.job_log_mib:g}",
         "SCALE_EXECUTOR_IDLE_S": f"{settings.executor_idle_s:g}",
+        "SCALE_SECRETS_DIR": settings.secrets_dir,
     }
     if settings.docker_paths:
         environment["SCALE_DOCKER_PATHS"] = ";".join(f"{here}={there}" for here, there in settings.docker_paths.items())
     if settings.mounts:
         environment["SCALE_MOUNTS"] = ";".join(f"{remote}={local}" for remote, local in settings.mounts.items())
+    if settings.nfs_exports:
+        environment["SCALE_NFS_EXPORTS"] = ";".join(settings.nfs_exports)
+        environment["SCALE_NFS_ROOT"] = str(settings.nfs_root)
     if settings.history_dir:
         environment["SCALE_HISTORY_DIR"] = settings.history_dir
     resources = Resources(settings.executor_cpus, settings.executor_mem)
     return ExecutorConfig(settings.executor_command, resources, environment)
 
 
-def parse_agents(raw: Message) -> AgentsListed:
-    """The answer of the master's /slaves: the agents that are there now."""
+def parse_agents(raw: Message, role: str = "*") -> AgentsListed:
+    """The answer of the master's /slaves: the agents that are there now, with what a framework of that role may use."""
     return AgentsListed(
         tuple(
             Agent(
@@ -171,7 +176,7 @@ def parse_agents(raw: Message) -> AgentsListed:
                 hostname=agent["hostname"],
                 port=int(agent["port"]),
                 attributes={name: str(value) for name, value in (agent.get("attributes") or {}).items()},
-                total=_resources(agent.get("resources") or {}),
+                total=_usable(agent, role),
                 used=_resources(agent.get("used_resources") or {}),
             )
             for agent in raw.get("slaves") or ()
@@ -379,6 +384,17 @@ def _total(entries: Iterable[Message], name: str) -> float:
 
 def _resources(raw: Message) -> Resources:
     return Resources(*(float(raw.get(name) or 0.0) for name in RESOURCE_NAMES))
+
+
+def _usable(agent: Message, role: str) -> Resources:
+    """What is not reserved, and what is to that role or one above it."""
+    reserved = agent.get("reserved_resources") or {}
+    others = [amounts for owner, amounts in reserved.items() if role != owner and not role.startswith(f"{owner}/")]
+    total = agent.get("resources") or {}
+    left = {name: float(total.get(name) or 0.0) for name in RESOURCE_NAMES}
+    for amounts in others:
+        left = {name: round(amount - float(amounts.get(name) or 0.0), 3) for name, amount in left.items()}
+    return _resources(left)
 
 
 def _attribute(raw: Message) -> str:

@@ -90,7 +90,7 @@ class QueueListener(Watcher):
 
 
 class AgentWatcher(Watcher):
-    """Asks the master for its agents: their totals, and who is there."""
+    """Asks the master for its agents: what of them a framework of our role may use, and who is there."""
 
     def __init__(
         self,
@@ -98,9 +98,10 @@ class AgentWatcher(Watcher):
         credentials: tuple[str, str],
         inbox: SimpleQueue[Any],
         stopping: threading.Event,
+        role: str = "*",
     ) -> None:
         super().__init__("agent watcher", stopping)
-        self._master, self._credentials, self._inbox = master, credentials, inbox
+        self._master, self._credentials, self._inbox, self._role = master, credentials, inbox, role
 
     def run(self) -> None:
         pause_s = AGENTS_EVERY_S
@@ -108,7 +109,7 @@ class AgentWatcher(Watcher):
             address = self._master()
             try:
                 if address:
-                    listed = parse_agents(self._ask(address))
+                    listed = parse_agents(self._ask(address), self._role)
                     self._inbox.put(listed)
                     pause_s = max(AGENTS_EVERY_S, len(listed.agents) / AGENTS_A_SECOND)
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
+
+from sqlalchemy.orm import Session
 
 from scale_core.db.session import transaction
 from scale_core.errors import Invalid
 from scale_core.services import clock
 from scale_core.timestamps import utcnow
-from scale_worker.celery_app import app, sessions
+from scale_worker import workspace_sizes
+from scale_worker.celery_app import app, sessions, settings
 
 logger = logging.getLogger(__name__)
 
@@ -28,4 +32,8 @@ def tick_clock() -> None:
         waiting = clock.waiting(session)
     for job_exe_id in waiting:
         with transaction(sessions()) as session:
-            clock.run(session, job_exe_id, utcnow(), utcnow)
+            clock.run(session, job_exe_id, utcnow(), utcnow, {"scale-workspace-sizes": _measure_workspaces})
+
+
+def _measure_workspaces(session: Session, inputs: clock.Inputs, now: datetime) -> None:
+    workspace_sizes.measure(session, settings())

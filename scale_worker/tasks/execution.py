@@ -51,6 +51,7 @@ def sweep_executions() -> None:
 def _finish(ids: list[int]) -> None:
     with transaction(sessions()) as session:
         finished = execution.finish(session, ids, utcnow(), Backoff(settings().retry_base_s, settings().retry_cap_s))
+        history.note("finishing", job_exe_ids=finished.job_exe_ids)
     history.note("finished", job_exe_ids=finished.job_exe_ids)
     _tidy(finished)
     here = [each.job_exe_id for each in finished.absent if _fetch_outcome(each)]
@@ -73,7 +74,7 @@ def _move(file_ids: Sequence[int]) -> None:
         moves = parse.moves(session, file_ids)
     for move in moves:
         try:
-            brokers.broker_for(move.broker, settings().mounts).move(move.old_path, move.new_path)
+            brokers.broker_for(move.broker, settings()).move(move.old_path, move.new_path)
         except BrokerError as error:
             logger.error("file %d stays where it is for now: %s", move.file_id, error)
             continue

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
+from scale_core import brokers, patience
 from scale_core.db.session import transaction
-from scale_core.services import idempotency, retention
+from scale_core.errors import BrokerError
+from scale_core.services import file, idempotency, retention
+from scale_core.services.file import Removal
 from scale_core.timestamps import utcnow
 from scale_worker.celery_app import app, sessions, settings
 
+logger = logging.getLogger(__name__)
+
 REMOVE_S = 300.0  # a celery task may take 600 s
+FILES = 100  # that one run removes at most, so that a workspace that hangs holds up little
+
+
+@app.task(name="remove-files")
+def remove_files() -> None:
+    """Remove what was deleted from its workspace; what does not work is tried again after a while."""
+    with transaction(sessions()) as session:
+        due = file.removals(session, FILES, utcnow())
+    gone = [removal.file_id for removal in due if _remove(removal)]
+    if gone:
+        with transaction(sessions()) as session:
+            file.removed(session, gone)
+
+
+def _remove(removal: Removal) -> bool:
+    try:
+        broker = brokers.broker_for(removal.broker, settings())
+        patience.within(f"workspace {removal.workspace_id}", lambda: broker.delete(removal.file_path))
+    except BrokerError as error:
+        logger.error("the deleted file %d still lies in its workspace: %s", removal.file_id, error)
+        return False
+    return True
 
 
 @app.task(name="forget-idempotency-keys")

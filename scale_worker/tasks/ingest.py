@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from celery.signals import worker_ready
+
+from scale_core import history
 from scale_core.brokers import resolve_mount
 from scale_core.db.session import transaction, try_advisory_lock
 from scale_core.errors import BrokerError
+from scale_core.mounts import require_harmless
 from scale_core.patience import within
-from scale_core.services import ingest, strike
-from scale_core.services.ingest import Listed
+from scale_core.services import arrival, ingest, strike
+from scale_core.services.arrival import Listed, ScanResult
 from scale_core.services.strike import ActiveStrike
 from scale_core.timestamps import utcnow
 from scale_worker import strike_directory
 from scale_worker.celery_app import app, sessions, settings
+from scale_worker.strike_watcher import Place, StrikeWatcher
 
 logger = logging.getLogger(__name__)
 TIDY_S = 60.0  # for thousands of files to be moved or removed
@@ -41,33 +47,99 @@ def scan_strike(strike_id: int, configuration: Mapping[str, Any]) -> None:
     scan(ActiveStrike(strike_id, configuration))
 
 
-def scan(watched: ActiveStrike) -> None:
+@worker_ready.connect
+def watch_directories(**_: Any) -> StrikeWatcher | None:
+    """A thread of the worker's first process asks for looks at what arrives in local directories."""
+    if not settings().strike_inotify:
+        return None
+    watcher = StrikeWatcher(_places, look_at)
+    watcher.start()
+    return watcher
+
+
+def _places() -> dict[int, Place]:
+    with transaction(sessions()) as session:
+        watched = strike.watched(session)
+    places = {}
+    for each in watched:
+        mount = each.configuration["mount"]
+        with suppress(BrokerError):  # the scan says so
+            places[each.id] = Place(mount, _directory(mount))
+    return places
+
+
+def _directory(mount: str) -> Path:
+    """A Strike's directory on this machine, mounted if need be. Raises BrokerError."""
+    return within(mount, lambda: require_harmless(resolve_mount(mount, settings().mounts)))
+
+
+def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
+    """A look at these names alone, or with None at everything; False when the Strike is being scanned.
+
+    What goes wrong is left to the next scan, which says so.
+    """
+    with transaction(sessions()) as session:
+        watched = strike.watched(session, strike_id)
+        began = arrival.clock(session)
+    if not watched:
+        return True
+    if names is None:
+        return scan(watched[0])
+    mount = watched[0].configuration["mount"]
+    try:
+        directory = _directory(mount)
+        listing = within(mount, lambda: strike_directory.look_at(directory, names))
+    except BrokerError:
+        return True
+    with transaction(sessions()) as session:
+        if not try_advisory_lock(session, f"strike-{strike_id}"):
+            return False
+        configuration = watched[0].configuration
+        result = arrival.record_listing(session, strike_id, configuration, listing, frozenset(), utcnow(), began)
+    _recorded(strike_id, result)
+    if result.deferred:
+        _tidy(strike_id, mount, directory, result.deferred, set())
+    return True
+
+
+def scan(watched: ActiveStrike) -> bool:
     """List the directory, record what changed, commit, then set aside what no rule wanted.
 
-    A directory that does not answer costs PATIENCE_S once; then its Strike says so, and the others go on.
+    A directory that does not answer costs PATIENCE_S once; then its Strike says so, and the others go on. False when
+    another worker is looking at it.
     """
     mount = watched.configuration["mount"]
     try:
-        directory = resolve_mount(mount, settings().mounts)
+        directory = _directory(mount)
         with transaction(sessions()) as session:
-            names = ingest.names_in_transfer(session, watched.id)
+            names = arrival.names_in_transfer(session, watched.id)
+            began = arrival.clock(session)
         suffix = watched.configuration["transfer_suffix"]
         seen = within(mount, lambda: _look(directory, names, suffix))
     except BrokerError as error:
         logger.error("Strike %d cannot be scanned: %s", watched.id, error)
         with transaction(sessions()) as session:
             strike.record_scan(session, watched.id, str(error), utcnow())
-        return
+        return True
     with transaction(sessions()) as session:
         if not try_advisory_lock(session, f"strike-{watched.id}"):
-            return  # another worker is looking at it
-        result = ingest.record_listing(
-            session, watched.id, watched.configuration, seen.listing, seen.vanished, utcnow()
+            return False
+        result = arrival.record_listing(
+            session, watched.id, watched.configuration, seen.listing, seen.vanished, utcnow(), began
         )
         strike.record_scan(session, watched.id, None, utcnow(), files_seen=len(seen.listing))
         done = ingest.finished_ingests(session, seen.originals) if seen.originals else set()
+    _recorded(watched.id, result)
     if result.deferred or done:
         _tidy(watched.id, mount, directory, result.deferred, done)
+    return True
+
+
+def _recorded(strike_id: int, result: ScanResult) -> None:
+    if result.queued or result.deferred:
+        history.note("recorded", strike_id=strike_id, queued=result.queued, deferred=len(result.deferred))
+    for name in result.unreadable:
+        logger.warning("Strike %d leaves '%s' where it is: %s", strike_id, name, arrival.UNREADABLE_NAME)
 
 
 @dataclass(frozen=True)

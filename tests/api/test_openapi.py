@@ -113,3 +113,18 @@ def test_the_documentation_needs_no_internet(client: FlaskClient, settings: Sett
     assert "http://" not in page
     assert "https://" not in page
     assert client.get("/docs/assets/swagger-ui-bundle.js").status_code == 200
+
+
+def test_operations_say_who_may_and_how_to_show_it(document: dict[str, Any]) -> None:
+    assert set(document["components"]["securitySchemes"]) == {"token", "session"}
+    for method, path, operation in operations(document):
+        is_public = (method, path) in (
+            ("get", "/version/"), ("get", "/session/"), ("post", "/sign-in/"),
+        )  # fmt: skip
+        assert operation["security"] == ([] if is_public else [{"token": []}, {"session": []}]), path
+        assert ("401" in operation["responses"]) == (not is_public or path == "/sign-in/")
+        assert ("Needs the role" in operation.get("description", "")) == (not is_public)
+        assert ("429" in operation["responses"]) == (path in ("/sign-in/", "/session/password/"))
+    cancel = document["paths"]["/jobs/{job_id}/"]["patch"]
+    assert "Needs the role operator." in cancel["description"]
+    assert "WWW-Authenticate" in cancel["responses"]["401"]["headers"]

@@ -37,7 +37,9 @@ FILE = words(
     " data_ended geometry center_point meta_data countries last_modified"
 )
 SOURCE = FILE | words("is_parsed parsed")
-PRODUCT = FILE | words("is_operational is_published published unpublished job_type job job_exe")
+PRODUCT = FILE | words(
+    "is_operational is_published published unpublished is_superseded superseded job_type job job_exe"
+)
 EVENT = words("id type rule occurred")
 EVENT_DETAILS = EVENT | words("description")
 JOB = words(
@@ -56,7 +58,7 @@ SCHEDULED = words(
     "cpus_scheduled mem_scheduled disk_in_scheduled disk_out_scheduled disk_total_scheduled gpus_scheduled"
 )
 EXECUTION_DETAILS = (
-    EXECUTION | SCHEDULED | words("environment results current_stdout_url current_stderr_url results_manifest")
+    EXECUTION | SCHEDULED | words("environment used results current_stdout_url current_stderr_url results_manifest")
 )
 LOGS = EXECUTION | words("is_finished stdout stderr")
 NODE_REF = words("id hostname port slave_id")
@@ -66,6 +68,7 @@ RECIPE_TYPE = RECIPE_TYPE_BASE | words("is_active definition revision_num create
 RECIPE = words("id recipe_type recipe_type_rev event created completed last_modified")
 RECIPE_DETAILS = RECIPE | words("data input_files jobs")
 STRIKE = words("id name title description job created last_modified last_scan last_error files_seen")
+STRIKE_LISTED = STRIKE | words("lag errors")
 INGEST = words(
     "id file_name strike status reason bytes_transferred transfer_started transfer_ended media_type file_size"
     " data_type ingest_started ingest_ended job source_file created last_modified"
@@ -94,7 +97,7 @@ LISTS = [
     ("/jobs/executions/", JOB | {"latest_job_exe"}),
     ("/job-executions/", EXECUTION),
     ("/ingests/", INGEST),
-    ("/strikes/", STRIKE),
+    ("/strikes/", STRIKE_LISTED),
     ("/sources/", SOURCE),
     ("/sources/updates/", SOURCE | {"update"}),
     ("/products/", PRODUCT),
@@ -212,7 +215,9 @@ def test_ingest_and_strike(client: FlaskClient, world: World) -> None:
     assert set(ingest["source_file"]) == SOURCE
     assert fetch(client, f"/ingests/{world.ingest.file_name}/") == ingest
     strike = fetch(client, f"/strikes/{world.strike.id}/")
-    assert set(strike) == STRIKE | {"configuration"}
+    assert set(strike) == STRIKE_LISTED | {"configuration"}
+    assert set(strike["job"]) == JOB_IN_EXECUTION | {"job_exes"}
+    assert [set(each) for each in strike["job"]["job_exes"]] == [EXECUTION]
     listed = fetch(client, f"/ingests/?strike_id={world.strike.id}")["results"][0]
     assert set(listed["strike"]) == STRIKE
     assert listed["strike"]["job"] == {"id": world.strike.job_id}

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from scale_core.db.trigger import RuleType, TriggerEvent
+from scale_core.seed import CLOCK_RULES
 from scale_core.services import job_type as job_types
 from scale_core.services import trigger
 from tests import factories
@@ -41,7 +42,8 @@ def test_rules(client: FlaskClient, world: World, session: Session) -> None:
 
 @pytest.mark.parametrize(
     ("query", "count"),
-    [("type=INGEST", 1), ("type=PARSE", 0), ("type=NO", 0), ("type=INGEST&type=CLOCK", 3), ("media_type=image/png", 1),
+    [("type=INGEST", 1), ("type=PARSE", 0), ("type=NO", 0), ("type=INGEST&type=CLOCK", 1 + len(CLOCK_RULES)),
+     ("media_type=image/png", 1),
      ("media_type=a/b", 0), ("type=INGEST&is_active=true", 1), ("type=INGEST&is_active=false", 0), ("name=nobody", 0),
      ("started=2020-01-01T00:00:00Z&type=INGEST", 1), ("ended=2020-01-01T00:00:00Z", 0)],
 )  # fmt: skip

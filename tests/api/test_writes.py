@@ -19,7 +19,7 @@ from tests.api.test_shapes import (
     NODE,
     RECIPE_DETAILS,
     RECIPE_TYPE,
-    STRIKE,
+    STRIKE_LISTED,
     WORKSPACE,
     fetch,
 )
@@ -123,10 +123,10 @@ def test_strikes(client: FlaskClient, session: Session, tmp_path: Path) -> None:
     assert strike["job"]["job_type"]["name"] == "scale-strike"
     refused(client.post("/strike/create/", json=body), 409)
     made = create(client, "/strikes/", {**body, "name": "t", "description": None})
-    assert set(made) == STRIKE | {"configuration"}
+    assert set(made) == STRIKE_LISTED | {"configuration"}
     edited = client.patch(f"/strikes/{made['id']}/", json={"title": "T"})
     assert (edited.status_code, edited.json["title"]) == (200, "T")
-    moved = {**body, "configuration": factories.strike_configuration(store, "localhost:/usr")}
+    moved = {**body, "configuration": factories.strike_configuration(store, "localhost:/opt")}
     assert [w["id"] for w in client.post("/strikes/validation/", json=moved).json["warnings"]] == ["mount_change"]
     bad = factories.strike_configuration(store, mount, filename_regex="(")
     assert "regex" in refused(client.post("/strike/create/", json={"name": "u", "configuration": bad}))
@@ -136,7 +136,12 @@ def test_strikes(client: FlaskClient, session: Session, tmp_path: Path) -> None:
     ("mount", "sentence"),
     [
         ("localhost:/no/such/directory", "the directory /no/such/directory does not exist on this machine"),
-        ("localhost:/etc/passwd", "the directory /etc/passwd does not exist on this machine"),
+        ("localhost:/dev/../no/such", "'localhost:/dev/../no/such' is not a mount of the form host:/path"),
+        (
+            "localhost:/etc/cron.d",
+            "the directory /etc/cron.d belongs to the operating system; choose one",
+        ),
+        ("localhost:/", "the directory / belongs to the operating system"),
         ("filer:/exports/feed", "filer:/exports/feed is not mounted here: add filer:/path=/local/path to SCALE_MOUNTS"),
     ],
 )

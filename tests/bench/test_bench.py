@@ -50,10 +50,12 @@ def test_ratio() -> None:
 
 @pytest.mark.journey
 def test_ingest() -> None:
-    sizes = ["--small", "5", "--trickle", "2", "--old", "3", "--large", "1", "--large-mib", "2"]
+    sizes = ["--small", "5", "--bursts", "2", "--trickle", "2", "--old", "3", "--large", "1", "--large-mib", "2"]
     command = [sys.executable, "-m", "bench", "ingest", *sizes]
     done = subprocess.run(command, cwd=CHECKOUT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     assert (result["bench"], result["small"], result["old"], result["large_mib"]) == ("ingest", 5, 3, 2)
+    assert 0 < result["ingested"]["p50"] < result["running"]["max"]
+    assert [each["worker"] > 0 for each in result["memory_mib"]] == [True] * 5
     assert min(result[f"{kind}_rate"] for kind in ("small", "large", "small_copy", "large_copy")) > 0

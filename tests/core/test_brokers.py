@@ -8,6 +8,7 @@ import pytest
 
 from scale_core import brokers
 from scale_core.errors import BrokerError
+from scale_core.settings import Settings
 
 MOUNTS = {"nas:/data": "/mnt/data", "nas:/data/raw": "/mnt/raw", "localhost:/special": "/mnt/special"}
 
@@ -19,8 +20,8 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def broker(root: Path) -> brokers.Broker:
-    return brokers.broker_for({"type": "host", "host_path": str(root)}, {})
+def broker(root: Path) -> brokers.LocalBroker:
+    return brokers.broker_for({"type": "host", "host_path": str(root)}, Settings(home=root))
 
 
 @pytest.fixture
@@ -65,14 +66,17 @@ def test_unmapped_mount_names_the_setting() -> None:
 
 
 def test_broker_for() -> None:
-    assert brokers.broker_for({"type": "nfs", "mount": "nas:/data/x"}, MOUNTS).root == Path("/mnt/data/x")
-    assert brokers.broker_for({"type": "nfs", "nfs_path": "nas:/data/x"}, MOUNTS).root == Path("/mnt/data/x")
-    for config in ({"type": "s3"}, {}, {"type": "host"}, {"type": "host", "host_path": "relative"}, {"type": "nfs"}):
+    settings = Settings(home=Path("/home"), mounts=MOUNTS)
+    for name in ("mount", "nfs_path"):
+        made = brokers.broker_for({"type": "nfs", name: "nas:/data/x"}, settings)
+        assert isinstance(made, brokers.LocalBroker)
+        assert made.root == Path("/mnt/data/x")
+    for config in ({"type": "tape"}, {}, {"type": "host"}, {"type": "host", "host_path": "relative"}, {"type": "nfs"}):
         with pytest.raises(BrokerError):
-            brokers.broker_for(config, MOUNTS)
+            brokers.broker_for(config, settings)
 
 
-def test_store_and_read(broker: brokers.Broker, root: Path, local: Path) -> None:
+def test_store_and_read(broker: brokers.LocalBroker, root: Path, local: Path) -> None:
     stored = broker.store(local, "a/b/name with blank")
     assert stored == brokers.Stored(7, hashlib.sha256(b"content").hexdigest(), stored=True)
     assert names(root) == ["a/b/name with blank"]
@@ -84,7 +88,7 @@ def test_store_and_read(broker: brokers.Broker, root: Path, local: Path) -> None
     assert names(root) == ["a/b/name with blank"]
 
 
-def test_store_never_overwrites(broker: brokers.Broker, root: Path, local: Path) -> None:
+def test_store_never_overwrites(broker: brokers.LocalBroker, root: Path, local: Path) -> None:
     (root / "taken").write_bytes(b"CONTENT")
     with pytest.raises(BrokerError, match="other content"):
         broker.store(local, "taken")
@@ -98,7 +102,7 @@ def test_store_never_overwrites(broker: brokers.Broker, root: Path, local: Path)
     assert names(root) == ["longer", "taken"]
 
 
-def test_store_checks_the_checksum(broker: brokers.Broker, root: Path, local: Path) -> None:
+def test_store_checks_the_checksum(broker: brokers.LocalBroker, root: Path, local: Path) -> None:
     with pytest.raises(BrokerError, match="SHA-256"):
         broker.store(local, "x", checksum="0" * 64)
     assert names(root) == []
@@ -106,13 +110,15 @@ def test_store_checks_the_checksum(broker: brokers.Broker, root: Path, local: Pa
     assert broker.store(local, "x", checksum=digest).checksum == digest
 
 
-def test_store_finds_duplicates(broker: brokers.Broker, root: Path, local: Path) -> None:
+def test_store_finds_duplicates(broker: brokers.LocalBroker, root: Path, local: Path) -> None:
     digest = hashlib.sha256(b"content").hexdigest()
     assert broker.store(local, "x", duplicates_of=[digest]) == brokers.Stored(7, digest, stored=False)
     assert names(root) == []
 
 
-def test_store_refuses_what_is_no_regular_file(broker: brokers.Broker, root: Path, tmp_path: Path, local: Path) -> None:
+def test_store_refuses_what_is_no_regular_file(
+    broker: brokers.LocalBroker, root: Path, tmp_path: Path, local: Path
+) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(local)
     for bad in ("pipe", "link", "root", "absent"):
@@ -122,7 +128,7 @@ def test_store_refuses_what_is_no_regular_file(broker: brokers.Broker, root: Pat
 
 
 def test_store_needs_its_root(tmp_path: Path, local: Path) -> None:
-    broker = brokers.Broker(tmp_path / "not mounted")
+    broker = brokers.LocalBroker(tmp_path / "not mounted")
     with pytest.raises(BrokerError, match="not mounted"):
         broker.store(local, "x")
     assert not (tmp_path / "not mounted").exists()
@@ -131,7 +137,9 @@ def test_store_needs_its_root(tmp_path: Path, local: Path) -> None:
 @pytest.mark.parametrize(
     "path", ["/etc/passwd", "../x", "a/../../x", "a/..", "", ".", "a\0b", "out/x", "outfile", "loop/x"]
 )
-def test_nothing_leaves_the_root(broker: brokers.Broker, root: Path, tmp_path: Path, local: Path, path: str) -> None:
+def test_nothing_leaves_the_root(
+    broker: brokers.LocalBroker, root: Path, tmp_path: Path, local: Path, path: str
+) -> None:
     (root / "out").symlink_to(tmp_path)
     (root / "outfile").symlink_to(local)
     (root / "loop").symlink_to(root / "loop")
@@ -147,14 +155,14 @@ def test_nothing_leaves_the_root(broker: brokers.Broker, root: Path, tmp_path: P
     assert names(tmp_path) == before
 
 
-def test_names_that_cannot_be_encoded(broker: brokers.Broker, local: Path) -> None:
+def test_names_that_cannot_be_encoded(broker: brokers.LocalBroker, local: Path) -> None:
     with pytest.raises(BrokerError):
         broker.store(local, "\ud800")
     with pytest.raises(BrokerError):
         broker.store(local, "x" * 300)
 
 
-def test_list(broker: brokers.Broker, root: Path, local: Path) -> None:
+def test_list(broker: brokers.LocalBroker, root: Path, local: Path) -> None:
     for name, modified in (("b", 100), ("a", 200), (".hidden", 50), (brokers.TEMPORARY_PREFIX + "1", 1)):
         (root / name).write_bytes(b"12")
         os.utime(root / name, (modified + 1, modified))
@@ -170,7 +178,7 @@ def test_list(broker: brokers.Broker, root: Path, local: Path) -> None:
         broker.list("absent")
 
 
-def test_move(broker: brokers.Broker, root: Path) -> None:
+def test_move(broker: brokers.LocalBroker, root: Path) -> None:
     (root / "x").write_bytes(b"1")
     broker.move("x", "new/y")
     broker.move("x", "new/y")
@@ -185,7 +193,7 @@ def test_move(broker: brokers.Broker, root: Path) -> None:
         broker.move("absent", "w")
 
 
-def test_delete(broker: brokers.Broker, root: Path) -> None:
+def test_delete(broker: brokers.LocalBroker, root: Path) -> None:
     (root / "x").write_bytes(b"1")
     broker.delete("x")
     broker.delete("x")

@@ -183,3 +183,8 @@ def test_anything_else_is_refused_politely(document: Any) -> None:
     except Invalid as refusal:
         version = "refused" if refusal.problems else "refused without a reason"
     assert version in ("1.1", "refused")
+
+
+def test_a_manifest_of_a_million_positions_is_refused_before_it_is_parsed() -> None:
+    content = b'{"parse_results": [' + b"[1.0,2.0]," * 1_000_000 + b"1]}"
+    assert problems(content) == {"": "has more than 500000 lists: simplify its footprints"}

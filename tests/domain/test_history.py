@@ -93,6 +93,31 @@ def test_an_executor_that_nobody_saw_die_still_runs_its_executions() -> None:
     assert rules([each for each in SOUND if each.kind != "died"]) == {"doubled"}
 
 
+def agent_lost(back: float, *more: Event) -> list[Event]:
+    """Execution 1 lives on with an agent that its master gives up at 1.0."""
+    lived = [each for each in SOUND if each.kind != "died"]
+    return [*lived, event("given-up", 1.0), event("met-again", back), *more]
+
+
+def end_of_first(at: float) -> Event:
+    return event("ended", at, job_exe_id=1, job_id=1, task_id="scale.1", state="TASK_KILLED")
+
+
+def test_what_ran_on_an_agent_that_was_given_up_may_meet_its_successor() -> None:
+    assert rules(agent_lost(2.0, event("doubled", 3.3, job_id=1), end_of_first(5.0))) == set()
+
+
+def test_what_ran_on_an_agent_that_was_given_up_must_be_over_soon_after_it_is_back() -> None:
+    late = 2.0 + history.LEFT_S + 1.0
+    assert rules(agent_lost(2.0, end_of_first(late))) == {"doubled"}
+    assert rules(agent_lost(2.0, event("seen", late, 3, job_id=1, status="COMPLETED"))) == {"doubled"}
+    assert rules(agent_lost(late, end_of_first(late))) == set()
+
+
+def test_an_agent_that_is_given_up_later_excuses_nothing() -> None:
+    assert rules([*SOUND, *execution(3, 3.3, pid=9), event("given-up", 5.0)]) == {"doubled"}
+
+
 def test_an_execution_that_fails_can_be_followed_by_another_of_its_job() -> None:
     seen = [event("seen", 1.0, job_exe_id=1, status="FAILED"), event("seen", 3.5, job_exe_id=2, status="RUNNING")]
     assert rules([*SOUND, *seen]) == set()

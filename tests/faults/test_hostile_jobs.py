@@ -54,6 +54,9 @@ def manifest(path: str) -> str:
         (f"ln -s /etc/passwd x; {manifest('x')}", "invalid-results-manifest"),
         (f"mkfifo x; {manifest('x')}", "invalid-results-manifest"),
         (f"ln -s /dev/zero x; {manifest('x')}", "invalid-results-manifest"),
+        (f"mknod x c 1 5; {manifest('x')}", "invalid-results-manifest"),
+        (f"echo secret > ../x; ln ../x x; {manifest('../x')}", "invalid-results-manifest"),
+        (f"mkdir x; {manifest('x')}", "invalid-results-manifest"),
     ],
 )
 def test_results_that_are_none(executor: Executor, script: str, error: str) -> None:

@@ -140,6 +140,7 @@ def test_two_clocks_fire_a_slot_once_and_a_wrong_rule_holds_up_no_other(
     for each in clocks:
         each.join()
     with transaction(committed) as session:
-        assert sorted(session.scalars(select(TriggerEvent.type))) == ["DAILY_METRICS", "JOB_LOAD"]
+        expected = sorted(event for _, event, _, is_active in CLOCK_RULES if is_active)
+        assert sorted(session.scalars(select(TriggerEvent.type))) == expected
         executions = session.scalars(select(JobExecution)).all()
-        assert [each.status for each in executions] == [ExecutionStatus.COMPLETED] * 2
+        assert [each.status for each in executions] == [ExecutionStatus.COMPLETED] * len(expected)

@@ -14,12 +14,12 @@ from scale_core.db.job import Job, JobExecution
 from scale_core.db.queue import Queue
 from scale_core.db.trigger import TriggerEvent
 from scale_core.domain.execution import IngestOutcome
-from scale_core.domain.ingest import INGEST_MOVES, IngestStatus
+from scale_core.domain.ingest import IngestStatus
 from scale_core.domain.job import JobStatus
 from scale_core.errors import Conflict, Invalid
-from scale_core.services import execution, execution_spec, ingest, queue
+from scale_core.services import arrival, execution, execution_spec, ingest, queue
 from scale_core.services import strike as strikes
-from scale_core.services.ingest import Listed, ScanResult
+from scale_core.services.arrival import Listed, ScanResult
 from tests import factories as make
 from tests.conftest import NOW
 
@@ -32,7 +32,7 @@ def listed(name: str, size: int = 10, age_s: float = 5.0) -> Listed:
 
 
 def look(session: Session, strike: Strike, *listing: Listed, vanished: frozenset[str] = frozenset()) -> ScanResult:
-    return ingest.record_listing(session, strike.id, strike.configuration, listing, vanished, NOW)
+    return arrival.record_listing(session, strike.id, strike.configuration, listing, vanished, NOW)
 
 
 def ingests(session: Session, strike: Strike) -> list[tuple[str, IngestStatus]]:
@@ -228,6 +228,25 @@ def test_a_retry_places_the_file_by_the_rules_of_now(session: Session) -> None:
     assert (row.status, row.workspace_id, row.file_path) == (IngestStatus.QUEUED, store.id, "raw/2026/05/04/a.txt")
 
 
+def test_files_are_taken_from_where_they_were_seen_although_the_strike_watches_another_mount_now(
+    session: Session, strike: Strike
+) -> None:
+    look(session, strike, listed("a.txt"))
+    row = only(session, strike)
+    changed = {**strike.configuration, "mount": "localhost:/elsewhere"}
+    strikes.edit(session, strike.id, {"configuration": changed}, NOW)
+    for again in (False, True):
+        if again:
+            queue.cancel(session, row.job_id, NOW)
+            ingest.retry(session, row.id, NOW)
+        run = make.run(session, session.get_one(Job, row.job_id))
+        (item,) = execution_spec.build(session, [run.id], NOW).specs[0].ingests
+        assert item.mount == "localhost:/incoming"
+    make.end(session, run, ingests=(IngestOutcome(row.id, "stored", 10, CHECKSUM),))
+    (original,) = execution.finish(session, [run.id], NOW).removable
+    assert original.mount == "localhost:/incoming"
+
+
 def test_a_retry_waits_for_another_file_of_its_name(session: Session, strike: Strike) -> None:
     look(session, strike, listed("a.txt"))
     row = only(session, strike)
@@ -303,18 +322,6 @@ def test_a_second_strike_of_the_same_name_is_a_conflict(session: Session) -> Non
     first = make.make_strike(session, store)
     with pytest.raises(Conflict, match="already a Strike called"):
         strikes.create(session, {"name": first.name, "configuration": first.configuration}, NOW)
-
-
-@pytest.mark.parametrize("start", list(IngestStatus))
-@pytest.mark.parametrize("finish_", list(IngestStatus))
-def test_every_pair_of_ingest_statuses(start: IngestStatus, finish_: IngestStatus) -> None:
-    row = Ingest(id=1, status=start)
-    if start is finish_ or finish_ in INGEST_MOVES[start]:
-        ingest._move(row, finish_, None)
-        assert row.status is finish_
-    else:
-        with pytest.raises(Conflict, match=f"is {start} and cannot become {finish_}"):
-            ingest._move(row, finish_, None)
 
 
 def test_executions_that_nobody_finished_are_found_by_the_sweep(session: Session, strike: Strike) -> None:

@@ -98,7 +98,7 @@ def test_a_file_that_shall_move_fires_its_rules_once_it_lies_there(session: Sess
     ("result", "message"),
     [
         ({"new_workspace_path": "../elsewhere"}, "new_workspace_path: must stay inside the workspace"),
-        ({"geo_metadata": {"geo_json": {"type": "Point"}}}, "geo_json: is not a GeoJSON geometry"),
+        ({"geo_metadata": {"geo_json": {"type": "Point"}}}, "geo_json.coordinates: is not a GeoJSON geometry"),
         ({"geo_metadata": {"data_started": "yesterday"}}, "data_started: 'yesterday' is not an ISO 8601 time"),
     ],
 )

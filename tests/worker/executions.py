@@ -9,6 +9,7 @@ from scale_core.settings import Settings
 from scale_worker.executor.cancel import Cancellation, Watchdog
 from scale_worker.executor.containers import Engine
 from scale_worker.executor.execution import Node, run_execution
+from scale_worker.executor.gpus import Gpus
 
 WORKSPACE = 1
 
@@ -19,12 +20,13 @@ class Bench:
 
     root: Path
     environ: dict[str, str] = field(default_factory=dict)
+    gpus: Gpus = field(default_factory=lambda: Gpus(()))
 
     def __post_init__(self) -> None:
         self.workspace = self.root / "workspace"
         self.workspace.mkdir(exist_ok=True)
         self.settings = Settings.from_environ({"SCALE_HOME": str(self.root), **self.environ})
-        self.node = Node(self.settings, Engine(self.settings), {"scale.framework": "tests"})
+        self.node = Node(self.settings, Engine(self.settings), {"scale.framework": "tests"}, gpus=self.gpus)
         self.watchdog = Watchdog()
         self.count = 0
 

@@ -135,6 +135,40 @@ def test_an_agent_that_comes_back_as_another_has_lost_its_tasks(cluster: Cluster
         time.sleep(0.05)
 
 
+def test_an_agent_that_is_cut_off_for_a_moment(cluster: Cluster, framework: Framework) -> None:
+    """Nobody is told; what its tasks say arrives late, and what is launched meanwhile is lost."""
+    offers = offers_of_both(framework)
+    agent_id = min(offers)
+    run_on(framework, offers[agent_id], work("short", "0.3"))
+    held = framework.offer(lambda offer: offer["agent_id"]["value"] == agent_id)
+    assert cluster.order(f"agents/{agent_id}/partition")["state"] == "partitioned"
+    framework.accept(held, work("late"))
+    time.sleep(0.6)
+    assert framework.stream.events.empty()
+    assert cluster.order(f"agents/{agent_id}/return")["state"] == "up"
+    updates = [framework.update() for _ in range(2)]
+    ends = {status["task_id"]["value"]: status for status in updates}
+    assert ends["short"]["state"] == "TASK_FINISHED"
+    assert (ends["late"]["state"], ends["late"]["reason"]) == ("TASK_LOST", "REASON_RECONCILIATION")
+    again = framework.offer(lambda offer: offer["agent_id"]["value"] == agent_id)
+    run_on(framework, again, work("after"))
+
+
+def test_an_agent_that_is_given_up_while_it_is_cut_off(cluster: Cluster, framework: Framework) -> None:
+    offers = offers_of_both(framework)
+    agent_id = min(offers)
+    (pid,) = run_on(framework, offers[agent_id], work("long"))
+    cluster.order(f"agents/{agent_id}/partition")
+    assert cluster.order(f"agents/{agent_id}/lose")["state"] == "lost"
+    assert framework.update()["state"] == "TASK_LOST"
+    cluster.order(f"agents/{agent_id}/return")
+    back = framework.update()
+    assert (back["state"], back["reason"]) == ("TASK_RUNNING", "REASON_AGENT_REREGISTERED")
+    framework.call("KILL", kill={"task_id": {"value": "long"}})
+    assert framework.updates_of("long")[-1]["state"] == "TASK_KILLED"
+    assert psutil.pid_exists(pid)
+
+
 def test_all_is_told_when_a_partition_ends(cluster: Cluster, framework: Framework) -> None:
     offers = offers_of_both(framework)
     run_on(framework, offers[min(offers)], work("t", "0.3"))
@@ -168,7 +202,7 @@ def test_a_new_master_is_found_by_frameworks_and_then_by_agents(cluster: Cluster
     [
         ("POST", "agents/nobody/kill", 404, "no agent nobody"),
         ("POST", "agents/{id}/return", 409, "is up already"),
-        ("POST", "agents/{id}/dance", 404, "kill, lose, return"),
+        ("POST", "agents/{id}/dance", 404, "kill, partition, lose, return"),
         ("POST", "partition?seconds=long", 400, "seconds=long"),
         ("POST", "nothing", 404, "/devcluster/nothing"),
         ("GET", "partition", 405, "POST"),

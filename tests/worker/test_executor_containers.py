@@ -14,7 +14,8 @@ import pytest
 from scale_core.domain.execution import ExecutionSpec, Input, Outcome
 from scale_worker.executor import cgroups, orphans
 from scale_worker.executor.cancel import KILLED
-from scale_worker.executor.containers import Engine
+from scale_worker.executor.containers import ContainerJob, Engine, create_config
+from scale_worker.executor.gpus import Gpus
 from tests.docker_images import busybox_image
 from tests.worker.executions import Bench, file_output, prop
 from tests.worker.test_executor_execution import wait_for
@@ -106,6 +107,38 @@ def test_what_cannot_be_started(bench: Bench, client: docker.DockerClient, more:
     assert (outcome.succeeded, outcome.error, outcome.job.exit_code) == (False, "docker-task-launch", None)
     assert words in outcome.message
     assert containers_of(client, bench) == []
+
+
+@pytest.mark.parametrize(("network", "interfaces"), [("none", ["lo"]), ("bridge", ["eth0", "lo"])])
+def test_the_network_is_the_node_s(tmp_path: Path, network: str, interfaces: list[str]) -> None:
+    here = Bench(tmp_path, {"SCALE_DOCKER_NETWORK": "host", "SCALE_NODE_NETWORK": network})
+    assert sorted(here.run(spec(here, "'ls /sys/class/net'")).stdout.split()) == interfaces
+
+
+def test_the_host_s_network_where_nothing_else_is_said(tmp_path: Path) -> None:
+    here = Bench(tmp_path, {"SCALE_DOCKER_NETWORK": "host"})
+    assert here.run(spec(here, "'ls /sys/class/net'")).stdout.split() == sorted(os.listdir("/sys/class/net"))
+
+
+def test_a_node_s_own_word_on_privileges_wins(tmp_path: Path) -> None:
+    script = "'mount -t tmpfs none /mnt && echo mounted'"
+    willing = Bench(tmp_path, {"SCALE_ALLOW_PRIVILEGED": "0", "SCALE_NODE_ALLOW_PRIVILEGED": "1"})
+    assert "runs no privileged" not in willing.run(spec(willing, script, docker_privileged=True)).message
+    careful = Bench(tmp_path, {"SCALE_ALLOW_PRIVILEGED": "1", "SCALE_NODE_ALLOW_PRIVILEGED": "0"})
+    assert "runs no privileged" in careful.run(spec(careful, script, docker_privileged=True)).message
+
+
+def test_gpus_are_asked_of_the_engine_by_their_ids(tmp_path: Path, client: docker.DockerClient) -> None:
+    """An engine without the NVIDIA container toolkit refuses, and says why."""
+    here = Bench(tmp_path, gpus=Gpus(["6", "7"], tmp_path / "locks"))
+    job = ContainerJob("n", "i", [], [], {}, {}, [], 1.0, 64.0, False, tmp_path, tmp_path, gpus=["6"])
+    (request,) = create_config(client.api, here.settings, job)["HostConfig"]["DeviceRequests"]
+    assert (request["DeviceIDs"], request["Capabilities"]) == (["6"], [["gpu"]])
+    if "nvidia" not in client.info().get("Runtimes", {}):
+        outcome = here.run(spec(here, "'echo ran'", gpus=1.0))
+        assert (outcome.error, outcome.stdout) == ("docker-task-launch", "")
+        assert "gpu" in outcome.message
+        assert containers_of(client, here) == []
 
 
 def test_an_image_that_cannot_be_pulled(bench: Bench, client: docker.DockerClient) -> None:

@@ -289,6 +289,20 @@ def test_parse_results(bench: Bench) -> None:
     }
 
 
+def located(geo_json: dict[str, Any]) -> str:
+    """An output with this footprint."""
+    file = {"path": "r", "geo_metadata": {"geo_json": geo_json}}
+    return "touch r;" + manifest(output_data=[{"name": "result", "file": file}])
+
+
+def parsed(path: str) -> str:
+    """An output, and an input whose footprint lies in a file."""
+    file = {"path": "r"}
+    return "touch r;" + manifest(
+        output_data=[{"name": "result", "file": file}], parse_results=[{"filename": "in", "gis_data_path": path}]
+    )
+
+
 def output_at(path: str) -> str:
     return manifest(output_data=[{"name": "result", "file": {"path": path}}])
 
@@ -303,6 +317,18 @@ def output_at(path: str) -> str:
         ("ln -s /etc/passwd results_manifest.json", "invalid-results-manifest", "cannot be read"),
         ("truncate -s 100M results_manifest.json", "invalid-results-manifest", "larger than 16 MiB"),
         (manifest(version="9"), "invalid-results-manifest", "'9' is not known"),
+        (located({"type": "Point", "coordinates": [1, 99]}), "invalid-results-manifest", "the latitude 99 is outside"),
+        (located({"type": "Point"}), "invalid-results-manifest", "output_data[result].geo_json.coordinates: is not a"),
+        ("ln -s /etc/hostname g;" + parsed("g"), "invalid-results-manifest", "outside of the output directory"),
+        (parsed("../g"), "invalid-results-manifest", "outside of the output directory"),
+        ("mkfifo g;" + parsed("g"), "invalid-results-manifest", "is not a regular file"),
+        ("truncate -s 5M g;" + parsed("g"), "invalid-results-manifest", "is larger than 4 MiB"),
+        ("echo '{\"type\": NaN}' > g;" + parsed("g"), "invalid-results-manifest", "NaN is not a JSON number"),
+        (
+            "echo '{\"type\": 1}' > g;" + parsed("g"),
+            "invalid-results-manifest",
+            "parse_results[in].geo_json.type: 1 is",
+        ),
         (output_at("absent"), "invalid-results-manifest", "'absent' does not exist"),
         (output_at("/etc/passwd"), "invalid-results-manifest", "outside of the output directory"),
         (output_at("../../workspace/x"), "invalid-results-manifest", "outside of the output directory"),

@@ -126,6 +126,18 @@ def test_the_list_of_agents() -> None:
     assert agent.attributes == {"rack": "r7", "level": "2.0", "slots": "[1-5, 8-9]"}, "spelt as offers spell them"
 
 
+def test_what_is_reserved_to_others_is_not_for_us() -> None:
+    slave = {"id": "S0", "hostname": "a", "port": 5051, "active": True, "resources": {"cpus": 4.0, "mem": 8, "disk": 1}}
+    slave["reserved_resources"] = {"scale": {"cpus": 1.5, "mem": 2.0}, "other": {"cpus": 0.7}}
+    found = {
+        role: messages.parse_agents({"slaves": [slave]}, role).agents[0].total
+        for role in ("*", "scale", "scale/sub", "other", "scaled")
+    }
+    none, other = Resources(1.8, 6, 1), Resources(2.5, 6, 1)
+    scale = Resources(3.3, 8, 1)
+    assert found == {"*": none, "scale": scale, "scale/sub": scale, "other": other, "scaled": none}
+
+
 def test_the_executor_has_one_id_for_one_configuration() -> None:
     same = ExecutorConfig(EXECUTOR.command, EXECUTOR.resources, dict(EXECUTOR.environment))
     others = [

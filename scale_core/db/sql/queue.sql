@@ -107,7 +107,7 @@ WHERE job_exe_id = ANY (CAST(:job_exe_ids AS bigint[]))
   AND (SELECT e.status FROM job_exe e WHERE e.id = queue.job_exe_id) <> 'QUEUED'
 
 -- input_files -- with the time of the earliest source that each file is or descends from
-SELECT f.id, f.workspace_id, f.file_path, f.file_name, f.file_size,
+SELECT f.id, f.workspace_id, f.file_path, f.file_name, f.file_size, f.checksum,
        CASE WHEN f.file_type = 'SOURCE' THEN f.data_started
             ELSE (SELECT min(a.data_started)
                   FROM file_ancestry_link l JOIN scale_file a ON a.id = l.ancestor_id
@@ -115,14 +115,15 @@ SELECT f.id, f.workspace_id, f.file_path, f.file_name, f.file_size,
 FROM scale_file f
 WHERE f.id = ANY (CAST(:ids AS bigint[]))
 
--- begin_ingests --
+-- begin_ingests -- the files lie where their Strike saw them, which the job's data say: it may watch another mount now
 UPDATE ingest i
 SET status = 'INGESTING', ingest_started = :now, last_modified = clock_timestamp()
-FROM strike s
+FROM job j, strike s
 WHERE i.job_id = ANY (CAST(:job_ids AS bigint[])) AND i.status IN ('QUEUED', 'ERRORED', 'INGESTING')
-  AND s.id = i.strike_id
+  AND j.id = i.job_id AND s.id = i.strike_id
 RETURNING i.id, i.job_id, i.file_name, i.file_path, i.workspace_id, i.duplicates,
-          s.configuration ->> 'mount' AS mount
+          coalesce(jsonb_path_query_first(j.data, '$.input_data[*] ? (@.name == "Mount").value') #>> '{}',
+                   s.configuration ->> 'mount') AS mount
 
 -- lock_tasks -- the executions of these tasks, in the order in which everybody locks them
 SELECT id, job_id, task_id, status, started, task_ended IS NOT NULL AS has_ended, pre_started IS NOT NULL AS has_started,

@@ -1,25 +1,34 @@
-"""Brokers: the files of a workspace on a file system that this machine has mounted (types nfs and host)."""
+"""Workspaces on a file system that this machine has mounted (types nfs and host)."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import itertools
 import os
 import stat
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from scale_core.errors import BrokerError
+from scale_core.brokers.base import (
+    TEMPORARY_PREFIX,
+    Broker,
+    Stored,
+    check,
+    go_on,
+    measure,
+    open_regular,
+    relative,
+    taken,
+)
+from scale_core.errors import BrokerError, FileMissing
+from scale_core.mounts import mounted_by_us
 
-TEMPORARY_PREFIX = ".scale-tmp-"
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-_CHUNK = 1024 * 1024
 _NAME_BYTES = 255
 _FILE_MODE = 0o644
 _DIRECTORY_MODE = 0o755
@@ -35,19 +44,11 @@ class FileInfo:
     modified: float
 
 
-@dataclass(frozen=True)
-class Stored:
-    """What `Broker.store` found: size in bytes and SHA-256 of the content, and whether it lies in the workspace now."""
-
-    size: int
-    checksum: str
-    stored: bool = True
-
-
 def resolve_mount(mount: str, mounts: Mapping[str, str]) -> Path:
     """The local directory for ``host:/path``: by the longest prefix in SCALE_MOUNTS; localhost means this machine.
 
-    Raises BrokerError when nothing maps the mount.
+    An export of SCALE_NFS_EXPORTS is mounted if it is not yet: that may take its time, see `patience.within`. Raises
+    BrokerError when nothing maps the mount, or it cannot be mounted.
     """
     host, colon, path = mount.partition(":")
     if not colon or not host or not path.startswith("/") or "\0" in path or ".." in PurePosixPath(path).parts:
@@ -58,33 +59,23 @@ def resolve_mount(mount: str, mounts: Mapping[str, str]) -> Path:
         return Path(mounts[prefix] + wanted[len(prefix) :])
     if host in LOCAL_HOSTS:
         return Path(path)
-    raise BrokerError(f"{mount} is not mounted here: add {host}:/path=/local/path to SCALE_MOUNTS on every machine")
+    if (directory := mounted_by_us(wanted, mounts)) is not None:
+        return directory
+    raise BrokerError(
+        f"{mount} is not mounted here: add {host}:/path=/local/path to SCALE_MOUNTS on every machine, or allow "
+        f"{host}:/path in SCALE_NFS_EXPORTS to be mounted when needed"
+    )
 
 
-def broker_for(config: Mapping[str, Any], mounts: Mapping[str, str]) -> Broker:
-    """The broker that a workspace's ``broker`` object describes. Raises BrokerError when it cannot be used here."""
-    kind = config.get("type")
-    if kind == "nfs":
-        return Broker(resolve_mount(str(config.get("mount") or config.get("nfs_path") or ""), mounts))
-    if kind == "host":
-        path = str(config.get("host_path") or "")
-        if not path.startswith("/"):
-            raise BrokerError(f"host_path {path!r} is not an absolute path")
-        return Broker(Path(path))
-    raise BrokerError(f"broker type {kind!r} is not supported; nfs and host are")
+class LocalBroker(Broker):
+    """Files under one root directory; symlinks are resolved, and lead nowhere outside of it."""
 
-
-class Broker:
-    """Files under one root directory. No method reaches outside of it; all raise BrokerError with a plain sentence."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
 
     def locate(self, file_path: str) -> Path:
         """The local path of a workspace file, existing or not: symlinks are resolved and it lies under the root."""
-        pure = PurePosixPath(file_path)
-        if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\0" in file_path:
-            raise BrokerError(f"{file_path!r} is not a path relative to the workspace")
+        pure = relative(file_path)
         with _sentences("find", file_path):
             root = self.root.resolve()
             path = (root / pure).resolve()
@@ -108,19 +99,19 @@ class Broker:
         return sorted(files, key=lambda file: (file.modified, file.file_name))
 
     def store(
-        self, local: Path, file_path: str, checksum: str | None = None, duplicates_of: Collection[str] = ()
+        self,
+        local: Path,
+        file_path: str,
+        checksum: str | None = None,
+        duplicates_of: Collection[str] = (),
+        progress: Callable[[], None] = go_on,
     ) -> Stored:
-        """Copy a local regular file into the workspace in one pass: temporary name, fsync, rename, fsync.
-
-        Safe to repeat: a file that is there with the same content counts as done, one with other content is never
-        overwritten but an error. With `checksum`, content of another SHA-256 is refused; content whose SHA-256 is
-        in `duplicates_of` is not stored.
-        """
+        """In one pass: temporary name, fsync, rename, fsync."""
         target = self._writable(file_path)
-        with _sentences("store", file_path), _open_regular(local) as source:
+        with _sentences("store", file_path), open_regular(local) as source:
             if os.path.lexists(target):
-                size, digest = _measure(source)
-                _check(file_path, digest, checksum)
+                size, digest = measure(source, None, progress)
+                check(file_path, digest, checksum)
                 if digest in duplicates_of:
                     return Stored(size, digest, stored=False)
                 _require_same(target, size, digest, file_path)
@@ -129,8 +120,8 @@ class Broker:
             temporary = target.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
             try:
                 with open(temporary, "xb") as copy:
-                    size, digest = _measure(source, copy)
-                    _check(file_path, digest, checksum)
+                    size, digest = measure(source, copy, progress)
+                    check(file_path, digest, checksum)
                     if digest in duplicates_of:
                         return Stored(size, digest, stored=False)
                     os.fchmod(copy.fileno(), _FILE_MODE)
@@ -144,18 +135,11 @@ class Broker:
             return Stored(size, digest)
 
     def open(self, file_path: str) -> BinaryIO:
-        """The file, open for reading."""
         path = self.locate(file_path)
         with _sentences("read", file_path):
-            return _open_regular(path)
-
-    def measure(self, file_path: str) -> Stored:
-        """Size and SHA-256 of a file."""
-        with self.open(file_path) as file, _sentences("read", file_path):
-            return Stored(*_measure(file))
+            return open_regular(path)
 
     def move(self, old_path: str, new_path: str) -> None:
-        """Move a file within the workspace; done already counts as done; never onto another file."""
         source, target = self.locate(old_path), self._writable(new_path)
         with _sentences("move", old_path):
             if source == target or (not source.exists() and target.is_file()):
@@ -164,17 +148,33 @@ class Broker:
                 raise BrokerError(f"{old_path!r} is not a regular file")
             _make_directories(target.parent)
             if not _rename_without_overwriting(source, target):
-                with _open_regular(source) as file:
-                    _require_same(target, *_measure(file), new_path)
+                with open_regular(source) as file:
+                    _require_same(target, *measure(file), new_path)
                 source.unlink()
             _sync_directory(target.parent)
             _sync_directory(source.parent)
 
     def delete(self, file_path: str) -> None:
-        """Delete a file; one that is not there counts as deleted."""
-        path = self.locate(file_path)
+        """As `Broker.delete`, but nothing counts as deleted if the whole workspace is not there."""
+        path = self._writable(file_path)
         with _sentences("delete", file_path):
             path.unlink(missing_ok=True)
+
+    def total_size(self) -> int:
+        """Bytes of the file system that the workspace lies on; other things may lie there too."""
+        with _sentences("measure", str(self.root)):
+            found = os.statvfs(self.root)
+        return found.f_blocks * found.f_frsize
+
+    def _read(
+        self,
+        source: BinaryIO,
+        file_path: str,
+        copy: BinaryIO | None = None,
+        progress: Callable[[], None] = go_on,
+    ) -> tuple[int, str]:
+        with _sentences("read", file_path):
+            return measure(source, copy, progress)
 
     def _writable(self, file_path: str) -> Path:
         """Where to write; the root must exist, else a mount that is away would be filled up underneath."""
@@ -221,44 +221,17 @@ def _sentences(verb: str, what: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise BrokerError(f"cannot {verb} {what!r}: {error.filename or what} does not exist") from error
+        kind = FileMissing if verb == "read" else BrokerError
+        raise kind(f"cannot {verb} {what!r}: {error.filename or what} does not exist") from error
     except (OSError, RuntimeError, ValueError) as error:  # a loop of symlinks; a name that cannot be encoded
         raise BrokerError(f"cannot {verb} {what!r}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _open_regular(path: Path) -> BinaryIO:
-    """Open for reading without following a symlink in the last place and without waiting on a pipe."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise BrokerError(f"{str(path)!r} is not a regular file")
-        return os.fdopen(descriptor, "rb", buffering=0)
-    except BaseException:
-        os.close(descriptor)
-        raise
-
-
-def _measure(source: BinaryIO, copy: BinaryIO | None = None) -> tuple[int, str]:
-    """Size and SHA-256 of what `source` still holds, written to `copy` on the way."""
-    digest, size = hashlib.sha256(), 0
-    while chunk := source.read(_CHUNK):
-        digest.update(chunk)
-        size += len(chunk)
-        if copy is not None:
-            copy.write(chunk)
-    return size, digest.hexdigest()
-
-
-def _check(file_path: str, digest: str, expected: str | None) -> None:
-    if expected is not None and digest != expected:
-        raise BrokerError(f"{file_path!r} has the SHA-256 {digest}, not {expected}: it changed while it was stored")
-
-
 def _require_same(target: Path, size: int, digest: str, file_path: str) -> None:
-    with _open_regular(target) as existing:
-        same = os.fstat(existing.fileno()).st_size == size and _measure(existing) == (size, digest)
+    with open_regular(target) as existing:
+        same = os.fstat(existing.fileno()).st_size == size and measure(existing) == (size, digest)
     if not same:
-        raise BrokerError(f"{file_path!r} exists already with other content and is not overwritten")
+        raise taken(file_path)
 
 
 def _rename_without_overwriting(source: Path, target: Path) -> bool:
@@ -267,7 +240,9 @@ def _rename_without_overwriting(source: Path, target: Path) -> bool:
         os.link(source, target, follow_symlinks=False)
         source.unlink()
     except FileExistsError:
-        return False
+        if not os.path.samestat(os.lstat(source), os.lstat(target)):
+            return False
+        source.unlink()  # a move that was interrupted between its two halves
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS:
             raise

@@ -1,0 +1,1 @@
+"""The `scale` command: what the REST API can do, from a shell."""
