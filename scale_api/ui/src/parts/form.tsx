@@ -106,10 +106,24 @@ interface TextProps extends Omit<FieldProps, "children"> {
   rows?: number;
   maxLength?: number;
   isNumber?: boolean;
+  isSecret?: boolean;
+  autocomplete?: string;
 }
 
 export function TextField(props: TextProps) {
-  const { value, onValue, placeholder, isCode, isRequired, rows, maxLength, isNumber, ...field } = props;
+  const {
+    value,
+    onValue,
+    placeholder,
+    isCode,
+    isRequired,
+    rows,
+    maxLength,
+    isNumber,
+    isSecret,
+    autocomplete,
+    ...field
+  } = props;
   const common = {
     value,
     placeholder,
@@ -127,7 +141,8 @@ export function TextField(props: TextProps) {
           <input
             {...attributes}
             {...common}
-            type="text"
+            type={(isSecret ? "password" : "text") as "text"}
+            autocomplete={autocomplete as "off"}
             inputMode={isNumber ? "decimal" : undefined}
             onInput={(event) => onValue(event.currentTarget.value)}
           />
