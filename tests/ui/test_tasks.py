@@ -175,6 +175,53 @@ def test_from_the_grid_of_recipes_to_the_log_of_a_job(page: Page, world: World) 
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Recipe {world.recipe}")
 
 
+def test_make_a_job_type_with_a_mistake_read_what_is_wrong_and_mend_it(
+    page: Page, scale: Scale, watched: Watched
+) -> None:
+    watched.expects_refusal = True  # of the validation
+    open_page(page, "/job-types")
+    page.get_by_role("link", name="New job type").click()
+    page.get_by_label("Name", exact=True).fill("by-hand")
+    interface = page.get_by_label("Interface")
+    interface.fill('{"version": "1.0", "command": "true", "command_arguments": "${nothing}"}')
+    expect(page.locator(".field-problem, .verdict").first).to_be_visible()
+    page.get_by_label("Memory in MiB").fill("much")
+    expect(page.locator(".field-problem", has_text="is not a number")).to_be_visible()
+    expect(page.get_by_role("button", name="Make it")).to_be_disabled()
+    page.get_by_label("Memory in MiB").fill("32")
+    interface.fill('{"version": "1.0", "command": "true", "command_arguments": ""}')
+    expect(page.get_by_text("Nothing is wrong with it.")).to_be_visible()
+    page.get_by_role("button", name="Make it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("by-hand")
+    (made,) = scale.results("job-types/", name="by-hand")
+    assert (made["mem_required"], made["version"]) == (32, "1.0")
+
+
+def test_build_a_recipe_of_two_jobs(page: Page, scale: Scale) -> None:
+    open_page(page, "/recipe-types/new")
+    page.get_by_label("Name", exact=True).fill("built-by-hand")
+    for title in ("Feature finder 1.0", "Copier 1.0"):
+        page.get_by_label("Job type").select_option(label=title)
+        page.get_by_role("button", name="Add it").click()
+    graph = page.get_by_role("group", name="What depends on what")
+    expect(graph.locator(".graph-node")).to_have_count(3)
+    page.get_by_role("button", name="Make it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("built-by-hand")
+    (made,) = [each for each in scale.results("recipe-types/") if each["name"] == "built-by-hand"]
+    connections = made["definition"]["jobs"][1]["dependencies"]
+    assert connections == [{"name": "feature-finder", "connections": [{"output": "features", "input": "scene"}]}]
+
+
+def test_trace_a_product_to_its_source_and_back(page: Page, world: World) -> None:
+    open_page(page, "/files")
+    expect(page.locator(".footprint").first).to_be_visible()
+    page.get_by_role("link", name="copy.txt", exact=True).click()
+    page.get_by_role("link", name="scene_harbour.txt").click()
+    expect(page).to_have_url(re.compile(rf"/ui/files/{world.source}$"))
+    page.get_by_role("link", name="copy.txt").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("copy.txt")
+
+
 def test_go_anywhere_by_keys(page: Page, world: World) -> None:
     open_page(page, "/")
     page.keyboard.press("?")

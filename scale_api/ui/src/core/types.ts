@@ -268,6 +268,17 @@ export interface RecipeType {
   trigger_rule: Ref | null;
 }
 
+export interface RecipeTypeDetails extends Omit<RecipeType, "trigger_rule"> {
+  trigger_rule: TriggerRule | null;
+}
+
+export interface Provenance {
+  depth: number;
+  file: ScaleFile & { file_type: string; is_published: boolean; is_superseded: boolean };
+  num_links: number;
+  links: { file: Ref; job: (Ref & { job_type: JobTypeBase }) | null; recipe: Ref | null }[];
+}
+
 export interface RecipeJob {
   job_name: string;
   job: Job;
@@ -455,4 +466,21 @@ export interface Ingest {
   source_file: ScaleFile | null;
   created: string;
   last_modified: string;
+}
+
+export interface MetricsType {
+  name: string;
+  title: string;
+  description: string;
+  groups: { name: string; title: string }[];
+  columns: { name: string; title: string; description: string; units: string; group: string; aggregate: string }[];
+}
+
+export interface MetricsDetails extends MetricsType {
+  choices: { id: number; name: string; title: string | null; version?: string }[];
+}
+
+export interface Plot {
+  column: MetricsType["columns"][number];
+  values: { id?: number; date: string; value: number }[];
 }

@@ -29,6 +29,20 @@ export const PAGES: readonly Entry[] = [
   { path: "/strikes", title: "Strikes", group: "Data", key: "s", load: () => import("./strikes") },
   { path: "/strikes/new", title: "New Strike", load: () => import("./strike") },
   { path: "/strikes/:id", title: "Strike", load: () => import("./strike") },
+  { path: "/job-types", title: "Job types", group: "Definitions", key: "t", load: () => import("./job-types") },
+  { path: "/job-types/new", title: "New job type", load: () => import("./job-type-edit") },
+  { path: "/job-types/:id", title: "Job type", load: () => import("./job-type") },
+  { path: "/job-types/:id/edit", title: "Edit job type", load: () => import("./job-type-edit") },
+  { path: "/recipe-types", title: "Recipe types", group: "Definitions", load: () => import("./recipe-types") },
+  { path: "/recipe-types/new", title: "New recipe type", load: () => import("./recipe-type") },
+  { path: "/recipe-types/:id", title: "Recipe type", load: () => import("./recipe-type") },
+  { path: "/files", title: "Files", group: "Data", key: "f", load: () => import("./files") },
+  { path: "/files/:id", title: "File", load: () => import("./file") },
+  { path: "/errors", title: "Errors", group: "Definitions", key: "e", load: () => import("./errors") },
+  { path: "/workspaces", title: "Workspaces", group: "Definitions", key: "w", load: () => import("./workspaces") },
+  { path: "/import-export", title: "Import and export", group: "Definitions", load: () => import("./import-export") },
+  { path: "/metrics", title: "Metrics", group: "System", key: "m", load: () => import("./metrics") },
+  { path: "/scheduler", title: "Scheduler", group: "System", load: () => import("./scheduler") },
 ];
 
 export interface Found {
