@@ -18,6 +18,9 @@ GET /docs/assets/{name}
 GET /openapi.json
 GET /session/
 GET /static/{filename}
+GET /ui/
+GET /ui/assets/{name}
+GET /ui/{page}
 GET /version/
 POST /sign-in/
 """
@@ -30,7 +33,9 @@ GET /errors/
 GET /errors/{error_id}/
 GET /files/
 GET /files/{file_id}/
+GET /files/{file_id}/ancestors/
 GET /files/{file_id}/content/
+GET /files/{file_id}/descendants/
 GET /ingests/
 GET /ingests/status/
 GET /ingests/{file_name}/
@@ -48,6 +53,7 @@ GET /jobs/executions/
 GET /jobs/updates/
 GET /jobs/{job_id}/
 GET /load/
+GET /load/outcomes/
 GET /metrics-prometheus/
 GET /metrics/
 GET /metrics/{name}/
