@@ -18,7 +18,7 @@ from scale_core.domain.job_interface import JobData, check_inputs, check_outputs
 from scale_core.domain.recipe import RecipeData
 from scale_core.domain.retry import BY_USER
 from scale_core.errors import Invalid
-from scale_core.services import event, get, job, recipe, workspace
+from scale_core.services import audit, event, get, job, recipe, workspace
 
 
 def queue_new_job(session: Session, job_type_id: int, raw: Mapping[str, Any], now: datetime) -> Job:
@@ -27,7 +27,9 @@ def queue_new_job(session: Session, job_type_id: int, raw: Mapping[str, Any], no
     if job_type.is_system:
         raise Invalid(f"{job_type.name} is a system job type; Scale itself starts its jobs")
     data = data_document.parse(raw)
-    return session.get_one(Job, queue_job(session, job_type, data, event.user_event(session, now), now))
+    job_id = queue_job(session, job_type, data, event.user_event(session, now), now)
+    audit.note(session, "job", job_id, f"{job_type.name} {job_type.version}", {"status": JobStatus.QUEUED.value})
+    return session.get_one(Job, job_id)
 
 
 def queue_new_recipe(session: Session, recipe_type_id: int, raw: Mapping[str, Any], now: datetime) -> Recipe:
@@ -78,6 +80,7 @@ def queue_recipe(session: Session, recipe_type: RecipeType, data: RecipeData, ev
 def cancel(session: Session, job_id: int, now: datetime) -> Job:
     """Cancel a job and block what depends on it in its recipe (Update Job). Raises NotFound, IllegalTransition."""
     canceled = job.cancel(session, job_id, now)
+    audit.note(session, "job", job_id, after={"status": JobStatus.CANCELED.value})
     recipe.advance(session, list(job.lock_recipes(session, [job_id]).values()), now)
     session.expire(canceled)
     return canceled
@@ -104,4 +107,6 @@ def requeue(session: Session, job_ids: Sequence[int], priority: int | None, now:
     moved = job.enqueue(session, [job.QueueRequest(id_) for id_ in again], now, priority)
     moved += job.set_status(session, never, JobStatus.PENDING, now)
     recipe.advance(session, list(recipes.values()), now)
+    for job_id in moved:
+        audit.note(session, "job", job_id, after={"requeued": True, "priority": priority})
     return sorted(moved)
