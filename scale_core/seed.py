@@ -237,7 +237,7 @@ def main() -> None:
     """Seed the database of SCALE_DATABASE_URL, and load the borders of countries."""
     settings = Settings.from_environ()
     settings.require("database_url")
-    logs.configure("seed", settings.log_level)
+    logs.configure("seed", settings.log_level, settings.log_format)
     engine = make_engine(settings.database_url, application_name="scale-seed")
     with transaction(make_sessions(engine)) as session:
         seed(session, utcnow())

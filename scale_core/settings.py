@@ -27,7 +27,10 @@ class Settings:
     home: Path
     host: str = "127.0.0.1"
     port: int = 8000
+    flower_host: str = "127.0.0.1"
     flower_port: int = 0
+    flower_user: str = ""
+    flower_password: str = field(default="", repr=False)
     access_control: str = "auto"  # on, off
     trusted_proxies: int = 0
     session_idle_s: float = 3600.0
@@ -79,6 +82,7 @@ class Settings:
     keep_events_days: float = 365.0
     keep_metrics_days: float = 1825.0
     keep_load_days: float = 90.0
+    keep_audit_days: float = 1825.0
     offer_hold_s: float = 5.0
     reserve_after_s: float = 60.0
     reconcile_s: float = 60.0
@@ -90,6 +94,7 @@ class Settings:
     retry_base_s: float = 5.0
     retry_cap_s: float = 300.0
     log_level: str = "INFO"
+    log_format: str = "line"
     history_dir: str = ""
     gunicorn_workers: int = 2
     worker_concurrency: int = 2
@@ -107,7 +112,10 @@ class Settings:
             home=home,
             host=env.get("SCALE_HOST") or cls.host,
             port=_number(env, "SCALE_PORT", cls.port, int),
+            flower_host=env.get("SCALE_FLOWER_HOST") or cls.flower_host,
             flower_port=_number(env, "SCALE_FLOWER_PORT", 0, int),
+            flower_user=env.get("SCALE_FLOWER_USER", ""),
+            flower_password=_secret(env, "SCALE_FLOWER_PASSWORD"),
             access_control=_choice(env, "SCALE_ACCESS_CONTROL", ("auto", "on", "off")),
             trusted_proxies=_number(env, "SCALE_TRUSTED_PROXIES", 0, int),
             session_idle_s=_number(env, "SCALE_SESSION_IDLE_S", cls.session_idle_s, float),
@@ -159,6 +167,7 @@ class Settings:
             keep_events_days=_number(env, "SCALE_KEEP_EVENTS_DAYS", cls.keep_events_days, float),
             keep_metrics_days=_number(env, "SCALE_KEEP_METRICS_DAYS", cls.keep_metrics_days, float),
             keep_load_days=_number(env, "SCALE_KEEP_LOAD_DAYS", cls.keep_load_days, float),
+            keep_audit_days=_number(env, "SCALE_KEEP_AUDIT_DAYS", cls.keep_audit_days, float),
             offer_hold_s=_number(env, "SCALE_OFFER_HOLD_S", cls.offer_hold_s, float),
             reserve_after_s=_number(env, "SCALE_RESERVE_AFTER_S", cls.reserve_after_s, float),
             node_error_rate=_number(env, "SCALE_NODE_ERROR_RATE", cls.node_error_rate, float),
@@ -170,6 +179,7 @@ class Settings:
             retry_cap_s=_number(env, "SCALE_RETRY_CAP_S", cls.retry_cap_s, float),
             reconcile_s=_number(env, "SCALE_RECONCILE_S", cls.reconcile_s, float),
             log_level=(env.get("SCALE_LOG_LEVEL") or cls.log_level).upper(),
+            log_format=_choice(env, "SCALE_LOG_FORMAT", ("line", "json")),
             history_dir=env.get("SCALE_HISTORY_DIR", ""),
             gunicorn_workers=_number(env, "SCALE_API_WORKERS", cls.gunicorn_workers, int),
             worker_concurrency=_number(env, "SCALE_WORKER_CONCURRENCY", cls.worker_concurrency, int),

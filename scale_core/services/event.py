@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from scale_core import tracing
 from scale_core.db.trigger import TriggerEvent
 
 
@@ -21,8 +22,12 @@ def record(
     description: Mapping[str, Any] | None = None,
     firing: str | None = None,
     occurred: datetime | None = None,
+    trace_id: str = "",
 ) -> int | None:
-    """The id of a new event; None when an event of this `firing` is there already."""
+    """The id of a new event; None when an event of this `firing` is there already.
+
+    It goes on with the trace that is given, else with the one that goes on here, else it begins one.
+    """
     statement = (
         insert(TriggerEvent)
         .values(
@@ -31,11 +36,30 @@ def record(
             description=dict(description or {}),
             firing=firing,
             occurred=occurred or now,
+            trace_id=trace_id or tracing.current() or tracing.new_id(),
         )
         .on_conflict_do_nothing(index_elements=["firing"])
         .returning(TriggerEvent.id)
     )
     return session.scalar(statement)
+
+
+def record_all(
+    session: Session,
+    type_: str,
+    rule_id: int,
+    firings: Mapping[str, tuple[Mapping[str, Any], str]],
+    occurred: datetime,
+) -> dict[str, int]:
+    """firing → id of a new event, for each firing with its description and trace; not of those that were there."""
+    same = {"type": type_, "rule_id": rule_id, "occurred": occurred}
+    rows = [
+        {**same, "description": dict(description), "firing": firing, "trace_id": trace_id}
+        for firing, (description, trace_id) in firings.items()
+    ]
+    statement = insert(TriggerEvent).values(rows).on_conflict_do_nothing(index_elements=["firing"])
+    found = session.execute(statement.returning(TriggerEvent.firing, TriggerEvent.id))
+    return {row.firing: row.id for row in found}
 
 
 def user_event(session: Session, now: datetime) -> int:

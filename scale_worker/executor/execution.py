@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scale_core import timestamps
+from scale_core import timestamps, tracing
 from scale_core.domain import command, environment
 from scale_core.domain.execution import ExecutionSpec, IngestOutcome, Outcome, Phase, StoredFile
 from scale_core.errors import Invalid
@@ -92,7 +92,7 @@ def run_execution(spec: ExecutionSpec, directory: Path, node: Node, cancel: Canc
 
 
 def _run_job(spec: ExecutionSpec, places: Places, node: Node, cancel: Cancellation, progress: _Progress) -> None:
-    workspaces = Workspaces(spec, node.settings, cancel)
+    workspaces = Workspaces(spec.workspaces, node.settings, cancel)
     with _Phase(progress, "pre"):
         cancel.check()
         staged = staging.stage_inputs(spec, places, workspaces)
@@ -179,7 +179,8 @@ def _run(
 ) -> Ended:
     program, arguments = argv
     inputs = places.seen_input if places.input.exists() else None
-    variables = environment.variables(spec.job_id, spec.job_exe_id, places.seen_output, inputs)
+    trace = tracing.header(spec.trace_id, spec.job_exe_id) if spec.trace_id else ""
+    variables = environment.variables(spec.job_id, spec.job_exe_id, places.seen_output, inputs, trace)
     variables |= node.gpus.variables(gpus, places.in_container)
     if not spec.docker_image:
         lane = node.lanes.lane()
@@ -232,11 +233,13 @@ def _collect(
 
 
 def _run_ingest(spec: ExecutionSpec, node: Node, cancel: Cancellation, progress: _Progress) -> None:
-    workspaces = Workspaces(spec, node.settings, cancel)
+    workspaces = Workspaces(spec.workspaces, node.settings, cancel)
     with _Phase(progress, "job") as phase:
         outcomes: list[IngestOutcome] = []
         for item in spec.ingests:
             cancel.check()
+            with tracing.continued(item.trace_id):
+                log.info("ingest %d: %r", item.ingest_id, item.file_name)
             outcomes.append(ingest.ingest(item, workspaces, node.settings.mounts))
             progress.ingests = tuple(outcomes)
         errors = [outcome.error or "" for outcome in outcomes if outcome.result == ingest.ERROR]

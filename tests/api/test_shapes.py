@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from scale_core import tracing
 from scale_core.services import node_health
 from scale_core.timestamps import utcnow
 from tests.api.world import World
@@ -42,7 +43,7 @@ PRODUCT = FILE | words(
     "is_operational is_published published unpublished is_superseded superseded job_type job job_exe"
 )
 EVENT = words("id type rule occurred")
-EVENT_DETAILS = EVENT | words("description")
+EVENT_DETAILS = EVENT | words("description trace_id")
 JOB = words(
     "id job_type job_type_rev event error status reason priority num_exes timeout max_tries cpus_required"
     " mem_required gpus_required disk_in_required disk_out_required created queued started ended last_status_change"
@@ -92,6 +93,7 @@ LISTS = [
     ("/job-types/system-failures/", words("job_type error count first_error last_error")),
     ("/recipe-types/", RECIPE_TYPE),
     ("/recipes/", RECIPE),
+    ("/recipes/jobs/", RECIPE | {"jobs"}),
     ("/jobs/", JOB),
     ("/jobs/updates/", JOB | {"input_files"}),
     ("/jobs/executions/", JOB | {"latest_job_exe"}),
@@ -209,7 +211,7 @@ def test_recipe(client: FlaskClient, world: World) -> None:
 
 def test_ingest_and_strike(client: FlaskClient, world: World) -> None:
     ingest = fetch(client, f"/ingests/{world.ingest.id}/")
-    assert set(ingest) == INGEST | words("transfer_path file_path ingest_path")
+    assert set(ingest) == INGEST | words("transfer_path file_path ingest_path trace_id")
     assert set(ingest["strike"]) == STRIKE | {"configuration"}
     assert set(ingest["strike"]["job"]) == JOB_IN_EXECUTION
     assert set(ingest["source_file"]) == SOURCE
@@ -284,7 +286,7 @@ def test_queue_status(client: FlaskClient, world: World) -> None:
 
 def test_system(client: FlaskClient, world: World) -> None:
     status = fetch(client, "/status/")
-    assert set(status) == words("master scheduler queue_depth resources")
+    assert set(status) == words("master scheduler queue_depth resources access_control")
     assert set(status["master"]) == words("is_online hostname port")
     assert set(status["scheduler"]) == words("is_online is_paused hostname")
     assert status["scheduler"]["is_online"] is False
@@ -303,6 +305,7 @@ def test_the_environment_of_an_execution(client: FlaskClient, world: World, sess
             "SCALE_JOB_EXE_ID": str(world.execution.id),
             "SCALE_OUTPUT_DIR": "/scale/output_data",
             "SCALE_INPUT_DIR": "/scale/input_data",
+            "TRACEPARENT": tracing.header(world.completed.event.trace_id, world.execution.id),
         },
     }
     world.job_type.docker_image, world.execution.directory = None, "/sandbox/1"
