@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -25,19 +25,28 @@ logger = logging.getLogger(__name__)
 Target = JobType | RecipeType
 
 
-def fire(session: Session, type_: RuleType, files: Sequence[ScaleFile], occurred: datetime, now: datetime) -> int:
+def fire(
+    session: Session,
+    type_: RuleType,
+    files: Sequence[ScaleFile],
+    occurred: datetime,
+    now: datetime,
+    traces: Mapping[int, str] | None = None,
+) -> int:
     """Check the files against every active rule of this type (Ingest Triggers, Parse Triggers); returns the matches.
 
     A file fires a rule once, however often this is called. A rule that cannot queue anything (archived workspace,
-    media type not accepted …) leaves an event with its error; the file stays what it is.
+    media type not accepted …) leaves an event with its error; the file stays what it is. The events go on with the
+    `traces` of their files (by id), else with the one that goes on here.
     """
-    matches = 0
+    matches, traces = 0, traces or {}
     rules = _active_rules(session, type_)
     for file in files:
         for rule, target in rules:
             parsed = trigger_rule.parse(rule.configuration)
             if parsed.matches(file.media_type, file.data_type):
-                matches += _fire_one(session, rule, parsed, target, file, occurred, now)
+                trace_id = traces.get(file.id, "")
+                matches += _fire_one(session, rule, parsed, target, file, occurred, now, trace_id)
     return matches
 
 
@@ -64,6 +73,7 @@ def _fire_one(
     file: ScaleFile,
     occurred: datetime,
     now: datetime,
+    trace_id: str,
 ) -> int:
     event_id = event.record(
         session,
@@ -73,6 +83,7 @@ def _fire_one(
         description={"version": "1.0", "file_id": file.id, "file_name": file.file_name},
         firing=f"{rule.type}:{rule.id}:{file.id}",
         occurred=occurred,
+        trace_id=trace_id,
     )
     if event_id is None:
         return 0

@@ -122,7 +122,7 @@ SET status = 'INGESTING', ingest_started = :now, last_modified = clock_timestamp
 FROM job j, strike s
 WHERE i.job_id = ANY (CAST(:job_ids AS bigint[])) AND i.status IN ('QUEUED', 'ERRORED', 'INGESTING')
   AND j.id = i.job_id AND s.id = i.strike_id
-RETURNING i.id, i.job_id, i.file_name, i.file_path, i.workspace_id, i.duplicates,
+RETURNING i.id, i.job_id, i.trace_id, i.file_name, i.file_path, i.workspace_id, i.duplicates,
           coalesce(jsonb_path_query_first(j.data, '$.input_data[*] ? (@.name == "Mount").value') #>> '{}',
                    s.configuration ->> 'mount') AS mount
 
