@@ -17,21 +17,21 @@ from tests.journeys.scale_process import Scale, wait_for
 pytestmark = pytest.mark.journey
 SECOND = timedelta(seconds=1)
 WATCH_S = 3.0
-BACKLOG = 60
+BACKLOG = 40
+MORE = 20  # queued after the switch
 LIMIT = 2
 
 
 @dataclass
 class Backlog:
-    """More short jobs than the node can hold at once, so that there is always something to launch."""
+    """More short jobs than the node can hold at once, and some that come after the switch."""
 
     scale: Scale
     job_type: dict[str, Any]
 
-    def queue(self) -> None:
-        for _ in range(BACKLOG):
+    def queue(self, count: int) -> None:
+        for _ in range(count):
             self.scale.queue(self.job_type)
-        wait_for("some to have run", lambda: self.count("COMPLETED") > 3)
 
     def count(self, status: str) -> int:
         kind = self.job_type["id"]
@@ -47,7 +47,7 @@ class Backlog:
         )
 
     def until_over(self) -> None:
-        wait_for("the rest to run", lambda: self.count("COMPLETED") == BACKLOG)
+        wait_for("the rest to run", lambda: self.count("COMPLETED") == BACKLOG + MORE)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,8 @@ def scale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scale]:
 def backlog(scale: Scale) -> Backlog:
     name = f"short-{time.monotonic_ns()}"
     made = Backlog(scale, scale.make_job_type(name, "/bin/sleep", "0.6", cpus_required=0.4))
-    made.queue()
+    made.queue(BACKLOG)
+    wait_for("some to have been launched", made.executions)
     return made
 
 
@@ -87,6 +88,7 @@ def switch(scale: Scale, name: str, job_type: int) -> tuple[str, str]:
 def test_what_is_paused_starts_nothing_a_second_later(scale: Scale, backlog: Backlog, name: str) -> None:
     path, field = switch(scale, name, backlog.job_type["id"])
     paused = answered_at(scale, path, {field: True})
+    backlog.queue(MORE)
     time.sleep(WATCH_S)
     waiting, launched = backlog.count("QUEUED"), backlog.executions()
     assert waiting > 0, "there was something to launch"
@@ -100,6 +102,7 @@ def test_what_is_paused_starts_nothing_a_second_later(scale: Scale, backlog: Bac
 def test_a_limit_of_a_job_type_holds_a_second_later(scale: Scale, backlog: Backlog) -> None:
     wait_for("more to run than will be allowed", lambda: backlog.count("RUNNING") > LIMIT)
     limited = answered_at(scale, f"job-types/{backlog.job_type['id']}/", {"max_scheduled": LIMIT})
+    backlog.queue(MORE)
     time.sleep(WATCH_S)
     assert backlog.count("QUEUED") > 0, "there was something to launch"
     launched = backlog.executions()
