@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -36,6 +37,11 @@ def record(
         .returning(TriggerEvent.id)
     )
     return session.scalar(statement)
+
+
+def set_error(session: Session, event_id: int, error: str) -> None:
+    """Say on the event why its rule could queue nothing."""
+    session.execute(update(TriggerEvent).where(TriggerEvent.id == event_id).values(error=error))
 
 
 def user_event(session: Session, now: datetime) -> int:

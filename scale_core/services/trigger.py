@@ -6,13 +6,13 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from scale_core.db.file import ScaleFile
 from scale_core.db.job import JobType
 from scale_core.db.recipe import RecipeType
-from scale_core.db.trigger import RuleType, TriggerEvent, TriggerRule
+from scale_core.db.trigger import RuleType, TriggerRule
 from scale_core.documents import job_interface, trigger_rule
 from scale_core.domain.job_interface import DataValue, JobData
 from scale_core.domain.recipe import RecipeData
@@ -29,16 +29,24 @@ def fire(session: Session, type_: RuleType, files: Sequence[ScaleFile], occurred
     """Check the files against every active rule of this type (Ingest Triggers, Parse Triggers); returns the matches.
 
     A file fires a rule once, however often this is called. A rule that cannot queue anything (archived workspace,
-    media type not accepted …) leaves an event with its error; the file stays what it is.
+    media type not accepted, a configuration that cannot be read …) leaves an event with its error; the file stays what
+    it is, and the other rules fire.
     """
-    matches = 0
-    rules = _active_rules(session, type_)
-    for file in files:
-        for rule, target in rules:
-            parsed = trigger_rule.parse(rule.configuration)
-            if parsed.matches(file.media_type, file.data_type):
-                matches += _fire_one(session, rule, parsed, target, file, occurred, now)
-    return matches
+    rules = [(rule, target, _parse(rule)) for rule, target in _active_rules(session, type_)]
+    return sum(
+        _fire_one(session, rule, parsed, target, file, occurred, now)
+        for file in files
+        for rule, target, parsed in rules
+        if isinstance(parsed, Invalid) or parsed.matches(file.media_type, file.data_type)
+    )
+
+
+def _parse(rule: TriggerRule) -> FileRule | Invalid:
+    """The condition; or why there is none: it was written by hand, or by a newer Scale."""
+    try:
+        return trigger_rule.parse(rule.configuration)
+    except Invalid as error:
+        return error
 
 
 def _active_rules(session: Session, type_: RuleType) -> list[tuple[TriggerRule, Target]]:
@@ -59,7 +67,7 @@ def _active_rules(session: Session, type_: RuleType) -> list[tuple[TriggerRule, 
 def _fire_one(
     session: Session,
     rule: TriggerRule,
-    parsed: FileRule,
+    parsed: FileRule | Invalid,
     target: Target,
     file: ScaleFile,
     occurred: datetime,
@@ -76,12 +84,15 @@ def _fire_one(
     )
     if event_id is None:
         return 0
+    name = target.name
     try:
+        if isinstance(parsed, Invalid):
+            raise parsed
         with session.begin_nested():
             _queue(session, parsed, target, file.id, event_id, now)
     except Invalid as error:
-        logger.warning("rule %s cannot start %s for file %s: %s", rule.id, target.name, file.id, error)
-        session.execute(update(TriggerEvent).where(TriggerEvent.id == event_id).values(error=str(error)))
+        logger.warning("rule %s cannot start %s for file %s: %s", rule.id, name, file.id, error)
+        event.set_error(session, event_id, str(error))
     return 1
 
 
