@@ -10,6 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from scale_core import tracing
 from scale_core.db.trigger import TriggerEvent
 
 
@@ -22,8 +23,12 @@ def record(
     description: Mapping[str, Any] | None = None,
     firing: str | None = None,
     occurred: datetime | None = None,
+    trace_id: str = "",
 ) -> int | None:
-    """The id of a new event; None when an event of this `firing` is there already."""
+    """The id of a new event; None when an event of this `firing` is there already.
+
+    It goes on with the trace that is given, else with the one that goes on here, else it begins one.
+    """
     statement = (
         insert(TriggerEvent)
         .values(
@@ -32,6 +37,7 @@ def record(
             description=dict(description or {}),
             firing=firing,
             occurred=occurred or now,
+            trace_id=trace_id or tracing.current() or tracing.new_id(),
         )
         .on_conflict_do_nothing(index_elements=["firing"])
         .returning(TriggerEvent.id)

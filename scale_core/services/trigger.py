@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -25,16 +25,25 @@ logger = logging.getLogger(__name__)
 Target = JobType | RecipeType
 
 
-def fire(session: Session, type_: RuleType, files: Sequence[ScaleFile], occurred: datetime, now: datetime) -> int:
+def fire(
+    session: Session,
+    type_: RuleType,
+    files: Sequence[ScaleFile],
+    occurred: datetime,
+    now: datetime,
+    traces: Mapping[int, str] | None = None,
+) -> int:
     """Check the files against every active rule of this type (Ingest Triggers, Parse Triggers); returns the matches.
 
     A file fires a rule once, however often this is called. A rule that cannot queue anything (archived workspace,
     media type not accepted, a configuration that cannot be read …) leaves an event with its error; the file stays what
-    it is, and the other rules fire.
+    it is, and the other rules fire. The events go on with the `traces` of their files (by id), else with the one that
+    goes on here.
     """
+    traces = traces or {}
     rules = [(rule, target, _parse(rule)) for rule, target in _active_rules(session, type_)]
     return sum(
-        _fire_one(session, rule, parsed, target, file, occurred, now)
+        _fire_one(session, rule, parsed, target, file, occurred, now, traces.get(file.id, ""))
         for file in files
         for rule, target, parsed in rules
         if isinstance(parsed, Invalid) or parsed.matches(file.media_type, file.data_type)
@@ -72,6 +81,7 @@ def _fire_one(
     file: ScaleFile,
     occurred: datetime,
     now: datetime,
+    trace_id: str,
 ) -> int:
     event_id = event.record(
         session,
@@ -81,6 +91,7 @@ def _fire_one(
         description={"version": "1.0", "file_id": file.id, "file_name": file.file_name},
         firing=f"{rule.type}:{rule.id}:{file.id}",
         occurred=occurred,
+        trace_id=trace_id,
     )
     if event_id is None:
         return 0
