@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from scale_core import tracing
 from scale_core.db.file import ScaleFile
 from scale_core.db.job import JobType
 from scale_core.db.recipe import RecipeType
-from scale_core.db.trigger import RuleType, TriggerEvent, TriggerRule
+from scale_core.db.trigger import RuleType, TriggerRule
 from scale_core.documents import job_interface, trigger_rule
 from scale_core.domain.job_interface import DataValue, JobData
 from scale_core.domain.recipe import RecipeData
@@ -50,8 +50,9 @@ def fire(
     """Check the files against every active rule of this type (Ingest Triggers, Parse Triggers); returns the matches.
 
     A file fires a rule once, however often this is called. A rule that cannot queue anything (archived workspace,
-    media type not accepted …) leaves an event with its error; the file stays what it is. The events go on with the
-    `traces` of their files (by id), else with the one that goes on here, else each begins one.
+    media type not accepted, a configuration that cannot be read …) leaves an event with its error; the file stays what
+    it is, and the other rules fire. The events go on with the `traces` of their files (by id), else with the one that
+    goes on here, else each begins one.
     """
     matches, of_files = 0, traces or {}
     known = [
@@ -65,24 +66,35 @@ def fire(
         for each in files
     ]
     for rule, target in _active_rules(session, type_) if known else ():
-        parsed = trigger_rule.parse(rule.configuration)
-        wanted = [file for file in known if parsed.matches(file.media_type, file.data_type)]
+        parsed = _parse(rule)
+        if isinstance(parsed, Invalid):
+            wanted = known
+        else:
+            wanted = [file for file in known if parsed.matches(file.media_type, file.data_type)]
         if wanted:
             matches += _fire_all(session, rule, parsed, target, wanted, occurred, now)
     return matches
 
 
+def _parse(rule: TriggerRule) -> FileRule | Invalid:
+    """The condition; or why there is none: it was written by hand, or by a newer Scale."""
+    try:
+        return trigger_rule.parse(rule.configuration)
+    except Invalid as error:
+        return error
+
+
 def _fire_all(
     session: Session,
     rule: TriggerRule,
-    parsed: FileRule,
+    parsed: FileRule | Invalid,
     target: Target,
     files: Sequence[_File],
     occurred: datetime,
     now: datetime,
 ) -> int:
     """Jobs of many files are queued together. What cannot be is queued one by one, so that each has its own error."""
-    if isinstance(target, JobType) and len(files) > 1:
+    if isinstance(target, JobType) and not isinstance(parsed, Invalid) and len(files) > 1:
         try:
             with session.begin_nested():
                 return _queue_jobs(session, rule, parsed, target, files, occurred, now)
@@ -146,7 +158,7 @@ def _active_rules(session: Session, type_: RuleType) -> list[tuple[TriggerRule, 
 def _fire_one(
     session: Session,
     rule: TriggerRule,
-    parsed: FileRule,
+    parsed: FileRule | Invalid,
     target: Target,
     file: _File,
     occurred: datetime,
@@ -164,12 +176,15 @@ def _fire_one(
     )
     if event_id is None:
         return 0
+    name = target.name
     try:
+        if isinstance(parsed, Invalid):
+            raise parsed
         with session.begin_nested():
             _queue(session, parsed, target, file.id, event_id, now)
     except Invalid as error:
-        logger.warning("rule %s cannot start %s for file %s: %s", rule.id, target.name, file.id, error)
-        session.execute(update(TriggerEvent).where(TriggerEvent.id == event_id).values(error=str(error)))
+        logger.warning("rule %s cannot start %s for file %s: %s", rule.id, name, file.id, error)
+        event.set_error(session, event_id, str(error))
     return 1
 
 
