@@ -9,7 +9,7 @@ import argparse
 import signal
 import sys
 
-from bench import api, ingest, jobs, report, scheduler
+from bench import api, ingest, jobs, recipes, report, scheduler
 from bench.server import BenchFailed
 from scale_core.errors import ScaleError
 
@@ -21,10 +21,11 @@ def main(arguments: list[str] | None = None) -> int:
     api.add_arguments(names.add_parser("api", help="requests over HTTP on a full database, beside the bare SQL"))
     scheduler.add_arguments(names.add_parser("scheduler", help="executions per second of a simulated cluster"))
     ingest.add_arguments(names.add_parser("ingest", help="files through a Strike, beside cp"))
+    recipes.add_arguments(names.add_parser("recipes", help="recipes on a simulated cluster, and the daily figures"))
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server is stopped in any case
     try:
-        benches = {"jobs": jobs, "api": api, "scheduler": scheduler, "ingest": ingest}
+        benches = {"jobs": jobs, "api": api, "scheduler": scheduler, "ingest": ingest, "recipes": recipes}
         report.show(benches[options.name].measure(options))
     except (BenchFailed, ScaleError) as error:
         print(f"script/bench: {error}", file=sys.stderr)

@@ -192,14 +192,65 @@ class IngestResult:
         Console().print(table)
 
 
+@dataclass(frozen=True)
+class RecipesResult:
+    """`rate` is jobs per second, `queued_rate` recipes per second that one client queues.
+
+    `child_queued` is the time from the end of a job's last parent to its own place in the queue, `child_started` to its
+    start: with all recipes at once, and while they come steadily at half that rate. `day` is the time to compute the
+    figures of a day, `plot` to answer a year of them. What was left out is None.
+    """
+
+    recipes: int
+    agents: int
+    executions: int
+    wall_s: float | None = None
+    rate: float | None = None
+    queued_rate: float | None = None
+    child_queued_at_once: Spread | None = None
+    child_queued: Spread | None = None
+    child_started: Spread | None = None
+    cpu_ms: Mapping[str, float] | None = None
+    day: Spread | None = None
+    plot: Mapping[str, Spread] | None = None
+    bench: str = "recipes"
+    load: tuple[float, ...] = ()  # of the machine before: 1, 5 and 15 minutes
+    cores: int = os.cpu_count() or 1
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    def show(self) -> None:
+        table = Table(title=f"{self.recipes} recipes of 10 jobs, {self.agents} agents, {self.cores} cores; times in ms")
+        for column in ("", "", "p50", "p95", "max"):
+            table.add_column(column, justify="right" if column else "left")
+        if self.rate is not None:
+            table.add_row("jobs/s", f"{self.rate:.0f}")
+            table.add_row("recipes queued by one client, /s", f"{self.queued_rate:.0f}")
+        spreads = {
+            "end of the last parent to QUEUED, all at once": self.child_queued_at_once,
+            "end of the last parent to QUEUED, half that rate": self.child_queued,
+            "end of the last parent to RUNNING, half that rate": self.child_started,
+            f"figures of a day of {self.executions} executions": self.day,
+            **{f"plot of a year, all columns: {name}": spread for name, spread in (self.plot or {}).items()},
+        }
+        for name, spread in spreads.items():
+            if spread:
+                table.add_row(name, "", f"{spread.p50:.1f}", f"{spread.p95:.1f}", f"{spread.max:.1f}")
+        for name, used in sorted((self.cpu_ms or {}).items(), key=lambda item: -item[1]):
+            table.add_row(f"CPU of {name}, ms each", f"{used:.3f}")
+        table.caption = f"load before: {' '.join(f'{value:.2f}' for value in self.load)}"
+        Console().print(table)
+
+
 def say(message: str) -> None:
     """Progress, beside the results."""
     print(message, file=sys.stderr, flush=True)
 
 
-def show(result: JobsResult | ApiResult | SchedulerResult | IngestResult) -> None:
+def show(result: JobsResult | ApiResult | SchedulerResult | IngestResult | RecipesResult) -> None:
     """The table, and as the last line the JSON object."""
-    if isinstance(result, ApiResult | SchedulerResult | IngestResult):
+    if isinstance(result, ApiResult | SchedulerResult | IngestResult | RecipesResult):
         result.show()
         print(result.to_json())
         return

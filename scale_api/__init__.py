@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from flask import Flask
 
-from scale_api import access, compression, conditional, database, docs, entry, errors, prometheus, resources, ui
+from scale_api import (
+    access,
+    compression,
+    conditional,
+    database,
+    docs,
+    entry,
+    errors,
+    http_figures,
+    prometheus,
+    resources,
+    ui,
+)
 from scale_api.json_provider import OrjsonProvider
 from scale_api.openapi import make_api
 from scale_core import VERSION, logs
@@ -21,7 +33,7 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
     """
     if settings is None:  # in a process of our own
         settings = Settings.from_environ()
-        logs.configure("api", settings.log_level)
+        logs.configure("api", settings.log_level, settings.log_format)
     if sessions is None:
         settings.require("database_url")
         sessions = make_sessions(make_engine(settings.database_url, application_name="scale-api"))
@@ -38,6 +50,7 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
     app.extensions["scale_settings"] = settings
     database.init_app(app, sessions)
     entry.init_app(app)
+    http_figures.init_app(app)
     access.init_app(app, settings)
     compression.init_app(app)  # before the tags: what is called after a request is called in reverse
     conditional.init_app(app)

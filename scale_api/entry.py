@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,7 +13,7 @@ from urllib.parse import quote
 from flask import Flask, Response, request
 from werkzeug.routing import IntegerConverter
 
-from scale_core import logs
+from scale_core import logs, tracing
 from scale_core.errors import Invalid
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ class Entry:
             environ["PATH_INFO"] = path[len(API_PREFIX) :] or "/"
         given = environ.get("HTTP_X_REQUEST_ID", "")
         environ["scale.request_id"] = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        with logs.bound(environ["scale.request_id"]):
+        environ["scale.trace_id"] = tracing.read(environ.get("HTTP_TRACEPARENT")) or tracing.new_id()
+        with logs.bound(environ["scale.request_id"]), tracing.continued(environ["scale.trace_id"]):
             return self.wsgi(environ, start_response)
 
 
@@ -66,6 +68,8 @@ def _finish(response: Response) -> Response:
     """A missing slash is answered by 301 for what clients read; 308 keeps method and body of the others."""
     if response.status_code == 308 and request.method in ("GET", "HEAD"):
         response.status_code = 301
+    span = secrets.randbits(63) + 1
+    response.headers.setdefault("traceparent", tracing.header(request.environ.get("scale.trace_id", ""), span))
     response.headers.setdefault("X-Request-Id", request.environ.get("scale.request_id", ""))
     level = logging.DEBUG if request.method in READS and response.status_code < 400 else logging.INFO
     # quoted, so that a path with a line break cannot forge a record

@@ -1,18 +1,27 @@
-"""Figures for Prometheus at /metrics-prometheus/, read from PostgreSQL: the same whichever API process is asked."""
+"""Figures for Prometheus at /metrics-prometheus/: the same whichever API process is asked.
+
+They are read from PostgreSQL, those of Celery from Redis, and those of HTTP from where the API's processes count them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 
-from flask import Blueprint, Response
+import redis
+from flask import Blueprint, Response, current_app
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from scale_api import http_figures
 from scale_api.database import session
 from scale_core.queries import telemetry
 from scale_core.queries.telemetry import Telemetry
+from scale_core.settings import Settings
 from scale_core.timestamps import utcnow
+
+REDIS_TIMEOUT_S = 1.0
 
 blueprint = Blueprint("prometheus", __name__)
 
@@ -31,19 +40,44 @@ COUNTED = {
 def figures() -> Response:
     """Counters of the scheduler start at 0 with each leader, as Prometheus expects of a process that restarts."""
     registry = CollectorRegistry()
-    registry.register(_Figures(telemetry.telemetry(session(), utcnow())))
+    registry.register(
+        _Figures(telemetry.telemetry(session(), utcnow()), _tasks(current_app.extensions["scale_settings"]))
+    )
+    http_figures.register(registry)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
+def _tasks(settings: Settings) -> dict[tuple[str, str, str], float]:
+    """By task, state and figure; nothing while Redis is away: it must not keep all other figures from being seen."""
+    if not settings.broker_url.startswith("redis"):
+        return {}
+    try:
+        found = {}
+        for field, value in _client(settings.broker_url).hgetall(telemetry.TASK_FIGURES).items():
+            task, state, figure = str(field).split("|")
+            found[task, state, figure] = float(value)
+        return found
+    except (redis.RedisError, OSError, ValueError):
+        return {}
+
+
+@cache
+def _client(url: str) -> redis.Redis:
+    return redis.Redis.from_url(
+        url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S, decode_responses=True
+    )
+
+
 class _Figures(Collector):
-    def __init__(self, found: Telemetry) -> None:
-        self._found = found
+    def __init__(self, found: Telemetry, tasks: Mapping[tuple[str, str, str], float]) -> None:
+        self._found, self._of_tasks = found, tasks
 
     def collect(self) -> Iterator[Metric]:
         yield from self._jobs()
         yield from self._ingests()
         yield from self._strikes()
         yield from self._scheduler()
+        yield from self._tasks()
 
     def _jobs(self) -> Iterator[Metric]:
         depth = GaugeMetricFamily("scale_queue_depth", "Executions that wait", labels=["job_type", "version"])
@@ -80,6 +114,13 @@ class _Figures(Collector):
             errors.add_metric([each.strike], each.errors)
             readable.add_metric([each.strike], each.is_readable)
         yield from (lag, errors, readable)
+
+    def _tasks(self) -> Iterator[Metric]:
+        ended = CounterMetricFamily("scale_tasks", "Celery tasks that ended", labels=["task", "state"])
+        seconds = CounterMetricFamily("scale_task_seconds", "Time that they took", labels=["task", "state"])
+        for (task, state, figure), value in self._of_tasks.items():
+            (ended if figure == "count" else seconds).add_metric([task, state], value)
+        yield from (ended, seconds)
 
     def _scheduler(self) -> Iterator[Metric]:
         stats = self._found.stats

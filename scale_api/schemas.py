@@ -167,6 +167,7 @@ class EventBase(Answer):
 class EventAnswer(EventBase):
     rule = fields.Nested(TriggerRuleAnswer, allow_none=True)
     description = fields.Dict()
+    trace_id = fields.String(metadata={"description": "W3C trace: what one file or request caused has one"})
 
 
 class CountAnswer(Answer):

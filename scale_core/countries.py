@@ -104,7 +104,7 @@ def main() -> None:
     """Load the borders into the database of SCALE_DATABASE_URL."""
     settings = Settings.from_environ()
     settings.require("database_url")
-    logs.configure("countries", settings.log_level)
+    logs.configure("countries", settings.log_level, settings.log_format)
     engine = make_engine(settings.database_url, application_name="scale-countries")
     if not load(make_sessions(engine)):
         logger.info("the borders are loaded already: %s", source())

@@ -1,4 +1,5 @@
-"""Logging of every process: one line a record on stderr, with the id of the request, celery task or Mesos task."""
+"""Logging of every process on stderr: a line or a JSON object each record, with the id of the request, Celery task or
+Mesos task, and the trace that it belongs to."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ import logging
 import logging.config
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from scale_core import tracing
 
 _context: contextvars.ContextVar[str] = contextvars.ContextVar("scale_log_context", default="-")
 
@@ -23,12 +26,19 @@ def bound(identifier: str) -> Iterator[None]:
 
 class _ContextFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        record.context = _context.get()
+        trace_id = tracing.current()
+        record.context, record.trace_id = _context.get(), trace_id
         return True
 
 
-def configure(process: str, level: str = "INFO") -> None:
-    """Send all records of this process to stderr; `process` names it in each line."""
+class _Line(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        record.where = " ".join(filter(None, (record.context, record.trace_id)))  # type: ignore[attr-defined]
+        return super().format(record)
+
+
+def configure(process: str, level: str = "INFO", format: str = "line") -> None:
+    """Send all records of this process to stderr; `process` names it in each. `format` is line or json."""
     logging.config.dictConfig(
         {
             "version": 1,
@@ -36,10 +46,18 @@ def configure(process: str, level: str = "INFO") -> None:
             "filters": {"context": {"()": _ContextFilter}},
             "formatters": {
                 "line": {
-                    "format": f"%(asctime)s %(levelname)-7s {process} [%(context)s] %(name)s: %(message)s",
-                }
+                    "()": _Line,
+                    "format": f"%(asctime)s %(levelname)-7s {process} [%(where)s] %(name)s: %(message)s",
+                },
+                "json": {
+                    "()": "pythonjsonlogger.orjson.OrjsonFormatter",
+                    "fmt": "%(levelname)s %(name)s %(message)s %(context)s %(trace_id)s",
+                    "rename_fields": {"levelname": "level", "name": "logger"},
+                    "static_fields": {"process": process},
+                    "timestamp": "time",
+                },
             },
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["context"]}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": format, "filters": ["context"]}},
             "root": {"level": level, "handlers": ["stderr"]},
             "loggers": {
                 "kazoo": {"level": "WARNING"},

@@ -41,6 +41,7 @@ ERRORS: tuple[tuple[str, str, ErrorCategory, str], ...] = (
     ("task-launch", "Task Launch", SYSTEM, "The command could not be started on the node."),
     ("docker-task-launch", "Docker Task Launch", SYSTEM, "The container could not be created or started."),
     ("docker-image-pull", "Docker Image Pull", SYSTEM, "The image of the job type could not be fetched to the node."),
+    ("gpu-unavailable", "GPU Unavailable", SYSTEM, "The node could not give the job the GPUs that it asks for."),
     ("docker-terminated", "Docker Terminated", SYSTEM, "The container was ended by somebody other than Scale."),
     ("node-lost", "Node Lost", SYSTEM, "The node went away while the job ran on it."),
     ("scheduler-lost", "Lost By Scheduler", SYSTEM, "The scheduler lost track of the execution."),
@@ -236,7 +237,7 @@ def main() -> None:
     """Seed the database of SCALE_DATABASE_URL, and load the borders of countries."""
     settings = Settings.from_environ()
     settings.require("database_url")
-    logs.configure("seed", settings.log_level)
+    logs.configure("seed", settings.log_level, settings.log_format)
     engine = make_engine(settings.database_url, application_name="scale-seed")
     with transaction(make_sessions(engine)) as session:
         seed(session, utcnow())

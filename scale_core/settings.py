@@ -27,7 +27,10 @@ class Settings:
     home: Path
     host: str = "127.0.0.1"
     port: int = 8000
+    flower_host: str = "127.0.0.1"
     flower_port: int = 0
+    flower_user: str = ""
+    flower_password: str = field(default="", repr=False)
     access_control: str = "auto"  # on, off
     trusted_proxies: int = 0
     session_idle_s: float = 3600.0
@@ -90,6 +93,7 @@ class Settings:
     retry_base_s: float = 5.0
     retry_cap_s: float = 300.0
     log_level: str = "INFO"
+    log_format: str = "line"
     history_dir: str = ""
     gunicorn_workers: int = 2
     worker_concurrency: int = 2
@@ -107,7 +111,10 @@ class Settings:
             home=home,
             host=env.get("SCALE_HOST") or cls.host,
             port=_number(env, "SCALE_PORT", cls.port, int),
+            flower_host=env.get("SCALE_FLOWER_HOST") or cls.flower_host,
             flower_port=_number(env, "SCALE_FLOWER_PORT", 0, int),
+            flower_user=env.get("SCALE_FLOWER_USER", ""),
+            flower_password=_secret(env, "SCALE_FLOWER_PASSWORD"),
             access_control=_choice(env, "SCALE_ACCESS_CONTROL", ("auto", "on", "off")),
             trusted_proxies=_number(env, "SCALE_TRUSTED_PROXIES", 0, int),
             session_idle_s=_number(env, "SCALE_SESSION_IDLE_S", cls.session_idle_s, float),
@@ -170,6 +177,7 @@ class Settings:
             retry_cap_s=_number(env, "SCALE_RETRY_CAP_S", cls.retry_cap_s, float),
             reconcile_s=_number(env, "SCALE_RECONCILE_S", cls.reconcile_s, float),
             log_level=(env.get("SCALE_LOG_LEVEL") or cls.log_level).upper(),
+            log_format=_choice(env, "SCALE_LOG_FORMAT", ("line", "json")),
             history_dir=env.get("SCALE_HISTORY_DIR", ""),
             gunicorn_workers=_number(env, "SCALE_API_WORKERS", cls.gunicorn_workers, int),
             worker_concurrency=_number(env, "SCALE_WORKER_CONCURRENCY", cls.worker_concurrency, int),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,6 +95,7 @@ def environment(settings: Settings, given: Mapping[str, str], services: Mapping[
         "SCALE_HOME": str(settings.home),
         "SCALE_HOST": settings.host,
         "SCALE_PORT": str(settings.port),
+        "PROMETHEUS_MULTIPROC_DIR": str(settings.home / "figures"),
         "SCALE_FLOWER_PORT": str(settings.flower_port or chosen["flower"]),
         "SCALE_MESOS_MASTER": master,
         "SCALE_DEVCLUSTER_PORT": str(chosen["devcluster"]),
@@ -101,6 +103,7 @@ def environment(settings: Settings, given: Mapping[str, str], services: Mapping[
         "SCALE_API_WORKERS": str(settings.gunicorn_workers),
         "SCALE_WORKER_CONCURRENCY": str(settings.worker_concurrency),
         "SCALE_LOG_LEVEL": settings.log_level,
+        "SCALE_LOG_FORMAT": settings.log_format,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), given.get("PYTHONPATH", "")])),
         "PYTHONUNBUFFERED": "1",
@@ -158,6 +161,8 @@ def serve(settings: Settings, given: Mapping[str, str], procfile: Path, only_ser
                     stop_requested.wait()
                     return 0
                 migrate({**given, **env}, say)
+                shutil.rmtree(settings.home / "figures", ignore_errors=True)  # of processes that have ended
+                (settings.home / "figures").mkdir()
                 commands = read_procfile(procfile, without=["devcluster"] if settings.mesos_master else [])
                 supervisor = Supervisor(
                     commands, {**given, **env}, settings.home / "logs", CHECKOUT, printer.echo, tend=services.tend

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from scale_core import history, logs
 from scale_core.db.session import make_engine, make_sessions
 from scale_core.settings import Settings
+from scale_worker.task_figures import TaskFigures
 
 
 class QueueName(StrEnum):
@@ -110,21 +111,24 @@ def _forget_parents_connections(**_: Any) -> None:
 @setup_logging.connect
 def _configure_logs(**_: Any) -> None:
     process = next((name for name in ("beat", "flower") if name in sys.argv), "worker")
-    logs.configure(process, settings().log_level)
+    logs.configure(process, settings().log_level, settings().log_format)
     history.configure(process, settings().history_dir)
 
 
 _bound: dict[str, Any] = {}
+_figures = TaskFigures(settings().broker_url)
 
 
 @task_prerun.connect
 def _bind_task_id(task_id: str, **_: Any) -> None:
+    _figures.begin(task_id)
     _bound[task_id] = logs.bound(task_id[:8])
     _bound[task_id].__enter__()
 
 
 @task_postrun.connect
-def _unbind_task_id(task_id: str, **_: Any) -> None:
+def _unbind_task_id(task_id: str, task: Any = None, state: str | None = None, **_: Any) -> None:
+    _figures.end(task_id, getattr(task, "name", ""), state or "UNKNOWN")
     context = _bound.pop(task_id, None)
     if context is not None:
         context.__exit__(None, None, None)

@@ -171,3 +171,23 @@ def count_queries(engine: Engine) -> Callable[[], object]:
             event.remove(engine, "before_cursor_execute", note)
 
     return counting
+
+
+@pytest.fixture
+def count_statements(engine: Engine) -> Callable[[], object]:
+    """`with count_statements() as statements:` collects all that is sent meanwhile, but for savepoints."""
+
+    @contextmanager
+    def counting() -> Iterator[list[str]]:
+        statements: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            statements.append(statement)
+
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            yield statements
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+
+    return counting

@@ -18,6 +18,7 @@ PACKAGES = ("scale_core", "scale_api", "scale_worker", "scale_server")
 # Each list is complete: what is not in it may not, and what is in it and does not is to be taken out.
 IMPORTS_PYMESOS = {"scale_worker/mesos/framework.py", "scale_worker/executor/driver.py"}
 READS_ENVIRONMENT = {
+    "scale_worker/flower.py",
     "scale_core/settings.py",
     "scale_server/__main__.py",  # hands all of it on to the processes that it starts
     "scale_server/launcher.py",  # NO_COLOR, and the PATH that is taken when none is set

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scale_core import tracing
 from scale_core.domain import environment
 from scale_core.settings import CHECKOUT, Settings
 
@@ -120,6 +121,8 @@ def _mapped() -> set[str]:
 def test_the_job_environment_is_documented() -> None:
     text = (CHECKOUT / "docs" / "job-environment.md").read_text()
     named = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
-    assert named == {*environment.variables(1, 1, "/out", "/in"), "HOME"}
+    assert named == {*environment.variables(1, 1, "/out", "/in", "trace"), "HOME"}
     shown = json.loads(re.findall(r"```json\n(.*?)```", text, re.DOTALL)[0])
-    assert shown == environment.document(47, 49, None, has_files=True)
+    assert shown == environment.document(
+        47, 49, None, has_files=True, trace=tracing.header("4bf92f3577b34da6a3ce929d0e0e4736", 49)
+    )

@@ -144,6 +144,7 @@ class IngestDetailsAnswer(IngestAnswer):
     transfer_path = fields.String()
     file_path = fields.String()
     ingest_path = fields.String()
+    trace_id = fields.String(metadata={"description": "W3C trace: what one file or request caused has one"})
 
 
 class HourAnswer(Answer):

@@ -96,9 +96,24 @@ class NodeDetailsAnswer(NodeAnswer):
         }
 
 
+class MeasuredAnswer(Answer):
+    cpus = fields.Float()
+    mem = fields.Float()
+    disk = fields.Float()
+    measured = Time()
+
+
 class NodeStatusAnswer(Answer):
     node = fields.Nested(NodeAnswer)
     is_online = fields.Boolean()
+    usage = fields.Nested(
+        MeasuredAnswer,
+        allow_none=True,
+        metadata={
+            "description": "What all that runs on the node really uses, as its executor measured; null when that is"
+            " unknown or more than three minutes old"
+        },
+    )
     job_exe_counts = fields.List(fields.Nested(CountAnswer))
     job_exes_running = fields.List(fields.Nested(RunningExecution))
 
@@ -124,9 +139,10 @@ class NodesStatus(MethodView):
     @blp.listing(PeriodQuery, NodeStatusAnswer)
     def get(self, listing: Listing, shape: Shape) -> Any:
         """Nodes Status"""
-        started = listing.period.started or utcnow() - STATUS_PERIOD
+        now = utcnow()
+        started = listing.period.started or now - STATUS_PERIOD
         period = Period(started, listing.period.ended)
-        return queries.list_status(session(), period, listing.page, shape)
+        return queries.list_status(session(), period, listing.page, shape, now)
 
 
 @blp.route("/nodes/<id:node_id>/")
@@ -137,7 +153,7 @@ class NodeDetails(MethodView):
     @blp.response(200, NodeDetailsAnswer)
     def get(self, node_id: int) -> Any:
         """Node Details"""
-        return queries.get_node(session(), node_id)
+        return queries.get_node(session(), node_id, utcnow())
 
     @blp.arguments(NodeBody)
     @blp.response(201, NodeDetailsAnswer)
@@ -182,4 +198,4 @@ def _edit(node_id: int, changes: dict[str, Any]) -> Any:
         version.require(writing, "node", node_id, if_match())
         services.edit(writing, node_id, changes, utcnow())
     location = url_for("node.NodeDetails", node_id=node_id, _external=True)
-    return queries.get_node(session(), node_id), 201, {"Location": location}
+    return queries.get_node(session(), node_id, utcnow()), 201, {"Location": location}

@@ -55,6 +55,7 @@ class TriggerEventAnswer(Answer):
     description = fields.Dict()
     error = fields.String(allow_none=True)
     occurred = Time()
+    trace_id = fields.String(metadata={"description": "W3C trace: what one file or request caused has one"})
 
 
 class TriggerEventDetailsAnswer(TriggerEventAnswer):

@@ -65,6 +65,7 @@ class Ingest(Stamped, Base):
     id: Mapped[Id]
     file_name: Mapped[str] = mapped_column(Text, index=True)
     strike_id: Mapped[int] = mapped_column(ForeignKey("strike.id"), index=True)
+    trace_id: Mapped[str] = mapped_column(String(32), server_default="")
     job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"), index=True)
     status: Mapped[IngestStatus] = mapped_column(enum_of(IngestStatus, "status"))
     reason: Mapped[str | None] = mapped_column(Text)  # why it is ERRORED, DEFERRED or DUPLICATE

@@ -43,5 +43,6 @@ class TriggerEvent(Base):
     firing: Mapped[str | None] = mapped_column(String(200), unique=True)
     error: Mapped[str | None] = mapped_column(Text)  # why the rule matched but could queue nothing
     occurred: Mapped[datetime] = mapped_column(index=True)
+    trace_id: Mapped[str] = mapped_column(String(32), server_default="")
 
     rule: Mapped[TriggerRule | None] = relationship()

@@ -70,6 +70,7 @@ class IngestItem:
     workspace_id: int
     file_path: str  # where to store it, relative to the workspace's root
     known_checksums: tuple[str, ...] = ()  # SHA-256 of catalogued files of the same name: one of these is a duplicate
+    trace_id: str = ""
     discard_duplicate: bool = False  # leave a duplicate's original to be removed, instead of setting it aside
 
 
@@ -98,6 +99,7 @@ class ExecutionSpec:
     workspaces: tuple[WorkspaceAccess, ...] = ()
     output_path: str = ""  # directory for outputs, relative to the workspace's root
     ingests: tuple[IngestItem, ...] = ()
+    trace_id: str = ""  # of what caused it
     version: int = SPEC_VERSION
 
     def to_json(self) -> str:

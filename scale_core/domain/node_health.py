@@ -10,7 +10,8 @@ from enum import StrEnum
 @dataclass(frozen=True)
 class HealthPolicy:
     """A node is paused when at least `minimum` executions, and the share `rate` of all, failed by SYSTEM errors within
-    `window_s`. After `probe_s` one execution is let through; each one that fails doubles the time up to `probe_cap_s`.
+    `window_s`; all that one dead executor took along before it began counts as one. After `probe_s` one execution is
+    let through; each one that fails doubles the time up to `probe_cap_s`.
     A rate of 0 pauses no node.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from scale_core.domain.job import BLOCKING_JOB_STATUSES, JobStatus
@@ -41,15 +42,24 @@ class RecipeDefinition:
     inputs: tuple[InputSpec, ...] = ()
     jobs: tuple[RecipeJobSpec, ...] = ()
 
+    @cached_property
+    def places(self) -> Mapping[str, RecipeJobSpec]:
+        """The jobs by name."""
+        return {job.name: job for job in self.jobs}
+
+    @cached_property
+    def _order(self) -> Sequence[str]:
+        return tuple(TopologicalSorter({j.name: [d.name for d in j.dependencies] for j in self.jobs}).static_order())
+
     def job(self, name: str) -> RecipeJobSpec:
-        return next(job for job in self.jobs if job.name == name)
+        return self.places[name]
 
     def input(self, name: str) -> InputSpec | None:
         return next((spec for spec in self.inputs if spec.name == name), None)
 
     def order(self) -> list[str]:
         """Job names, each after those it depends on. Raises graphlib.CycleError."""
-        return list(TopologicalSorter({j.name: [d.name for d in j.dependencies] for j in self.jobs}).static_order())
+        return list(self._order)
 
     def job_types(self) -> set[tuple[str, str]]:
         return {job.job_type for job in self.jobs}
@@ -138,7 +148,7 @@ def _sources(
         job_input: definition.input(recipe_input) for recipe_input, job_input in job.recipe_inputs
     }
     for dependency in job.dependencies:
-        parent = next((j for j in definition.jobs if j.name == dependency.name), None)
+        parent = definition.places.get(dependency.name)
         interface = interfaces.get(parent.job_type) if parent else None
         for output_name, job_input in dependency.connections:
             output = interface.output(output_name) if interface else None

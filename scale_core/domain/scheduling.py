@@ -23,6 +23,7 @@ class QueueEntry:
     queued: datetime
     needs: Resources
     node_required_id: int | None = None
+    not_before: datetime | None = None  # of samples only: the claim passes over what must wait
 
     @property
     def key(self) -> tuple[int, datetime, int]:

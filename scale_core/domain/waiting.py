@@ -40,8 +40,8 @@ def reason(entry: QueueEntry, ahead: int, around: Circumstances, not_before: dat
     limit = around.limits.get(entry.job_type_id)
     if limit is not None and limit.refusal():
         return f"its job type is {limit.refusal()}" if limit.is_paused else limit.refusal()
-    if not_before is not None and not_before > around.now:
-        return f"it failed before: it is tried again in {math.ceil((not_before - around.now).total_seconds())} s"
+    if backing_off := back_off(not_before, around.now):
+        return backing_off
     if around.nodes and not any(total.holds(entry.needs) for total in around.nodes):
         return f"no node could ever hold it: {_excess(entry.needs, around.nodes)}"
     if entry.job_type_id in around.last_round:
@@ -49,6 +49,13 @@ def reason(entry: QueueEntry, ahead: int, around: Circumstances, not_before: dat
     if ahead:
         return f"{ahead} job{'s are' if ahead > 1 else ' is'} ahead of it"
     return "it is next: it starts with the next offer"
+
+
+def back_off(not_before: datetime | None, now: datetime) -> str | None:
+    """What to say of an execution that may not be tried again yet; None: it may."""
+    if not_before is None or not_before <= now:
+        return None
+    return f"it failed before: it is tried again in {math.ceil((not_before - now).total_seconds())} s"
 
 
 def _excess(needs: Resources, nodes: Sequence[Resources]) -> str:

@@ -12,7 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, defer, joinedload, raiseload
 from sqlalchemy.orm.interfaces import ORMOption
 
+from scale_core import tracing
 from scale_core.db.job import Job, JobExecution, JobExecutionLog, JobType
+from scale_core.db.trigger import TriggerEvent
 from scale_core.domain import environment
 from scale_core.domain.job import ExecutionStatus
 from scale_core.errors import NotFound
@@ -55,22 +57,28 @@ def list_executions(
 
 def get_execution(session: Session, execution_id: int) -> With:
     """An execution with its job, node and error, and the `environment` that its job found. Raises NotFound."""
-    query = select(JobExecution, Job.data).join(JobExecution.job).where(JobExecution.id == execution_id)
+    query = (
+        select(JobExecution, Job.data, TriggerEvent.trace_id)
+        .join(JobExecution.job)
+        .join(TriggerEvent, TriggerEvent.id == Job.event_id)
+        .where(JobExecution.id == execution_id)
+    )
     found = session.execute(query.options(*_job_options(), raiseload("*"))).one_or_none()
     if found is None:
         raise NotFound(f"There is no job execution with the id {execution_id}.")
-    execution, data = found
-    return With(execution, environment=_environment(execution, data))
+    execution, data, trace_id = found
+    return With(execution, environment=_environment(execution, data, trace_id))
 
 
-def _environment(execution: JobExecution, data: Mapping[str, Any]) -> dict[str, Any]:
+def _environment(execution: JobExecution, data: Mapping[str, Any], trace_id: str) -> dict[str, Any]:
     """Nothing before an execution has started, and for Scale's own jobs, which run no command."""
     job_type = execution.job.job_type
     if execution.started is None or job_type.is_system:
         return {}
     has_files = any({"file_id", "file_ids"} & set(given) for given in data.get("input_data", ()))
     directory = None if job_type.docker_image else execution.directory or ""
-    return environment.document(execution.job_id, execution.id, directory, has_files=has_files)
+    trace = tracing.header(trace_id, execution.id) if trace_id else ""
+    return environment.document(execution.job_id, execution.id, directory, has_files=has_files, trace=trace)
 
 
 def running_on(session: Session, node_ids: Sequence[int]) -> Sequence[JobExecution]:

@@ -20,10 +20,12 @@ from scale_core.queries import job_execution
 from scale_core.queries.job_type import JobCount
 from scale_core.queries.listing import ALWAYS, Order, Page, Period, With, read_page
 from scale_core.queries.shape import Json, Shape, rows
+from scale_core.timestamps import isoformat, parse_datetime
 
 ORDER = Order(Node, default=["last_modified"])
 STATUS_ORDER = Order(Node, default=["hostname"])
 SCHEDULER_SILENCE = timedelta(seconds=15)
+USAGE_AGE = timedelta(minutes=3)  # executors measure at least once a minute; what is older is no news of the node
 
 
 @dataclass(frozen=True)
@@ -58,20 +60,23 @@ def list_nodes(session: Session, filters: NodeFilters, page: Page, shape: Shape)
     return read_page(session, query, ORDER, page, filters, rows(Node, shape).read)
 
 
-def get_node(session: Session, node_id: int) -> With:
+def get_node(session: Session, node_id: int, now: datetime) -> With:
     """A node with `job_exes_running`, `usage` (None: unknown) and `disconnected`. Raises NotFound."""
     node = session.get(Node, node_id)
     if node is None:
         raise NotFound(f"There is no node with the id {node_id}.")
     running = job_execution.running_on(session, [node_id])
-    usage = Usage(_total(node.resources), _sum(running), _used(node)) if node.resources.get("total") else None
+    usage = Usage(_total(node.resources), _sum(running), _used(node, now)) if node.resources.get("total") else None
     return With(node, job_exes_running=running, usage=usage, disconnected=node.is_active and not node.is_online)
 
 
-def list_status(session: Session, period: Period, page: Page, shape: Shape) -> tuple[list[Json], int]:
-    """Active nodes with the counts of their executions in the period and what runs on them now."""
+def list_status(session: Session, period: Period, page: Page, shape: Shape, now: datetime) -> tuple[list[Json], int]:
+    """Active nodes with the counts of their executions in the period, what runs on them now, and what they really use.
+
+    The usage is None when nothing is known, or nothing new.
+    """
     active = select(Node.id).where(Node.is_active)
-    read = rows(Node, shape["node"], ("id", "is_online")).read_with_extra
+    read = rows(Node, shape["node"], ("id", "is_online", "usage")).read_with_extra
     nodes, total = read_page(session, active, STATUS_ORDER, Page(page.number, page.size), None, read)
     ids = [row.id for _, row in nodes]
     counts = _counts(session, ids, period)
@@ -80,6 +85,7 @@ def list_status(session: Session, period: Period, page: Page, shape: Shape) -> t
         {
             "node": node,
             "is_online": row.is_online,
+            "usage": _shown(row.usage, now),
             "job_exe_counts": counts[row.id],
             "job_exes_running": running.get(row.id, []),
         }
@@ -145,9 +151,26 @@ def _total(document: Mapping[str, Any]) -> Resources:
     return _resources(document.get("total"))
 
 
-def _used(node: Node) -> Resources:
-    """What its executor measured; as long as it says nothing, what the master has given away there."""
-    return _resources(node.usage or node.resources.get("used"))
+def _used(node: Node, now: datetime) -> Resources:
+    """What its executor measured; when it says nothing (any more), what the master has given away there."""
+    return _resources(_measured(node.usage, now) or node.resources.get("used"))
+
+
+def _measured(usage: Mapping[str, Any], now: datetime) -> Mapping[str, Any] | None:
+    """What an executor measured, None when that is too old: it left, or its node is away."""
+    try:
+        measured = parse_datetime(str(usage["measured"]))
+    except (KeyError, ValueError):
+        return None
+    return usage if now - measured < USAGE_AGE else None
+
+
+def _shown(usage: Mapping[str, Any], now: datetime) -> dict[str, Any] | None:
+    known = _measured(usage, now)
+    if known is None:
+        return None
+    values = {name: float(known.get(name) or 0.0) for name in ("cpus", "mem", "disk")}
+    return {**values, "measured": isoformat(parse_datetime(str(known["measured"])))}
 
 
 def _resources(document: Any) -> Resources:

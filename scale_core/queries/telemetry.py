@@ -17,6 +17,8 @@ from scale_core.db.queue import Queue
 from scale_core.domain.ingest import IngestStatus
 from scale_core.domain.job import ExecutionStatus
 
+TASK_FIGURES = "scale:task-figures"  # a hash in Redis: "task|state|count" and "task|state|seconds"
+
 RECENT = timedelta(minutes=5)
 
 

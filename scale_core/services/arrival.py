@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from scale_core import tracing
 from scale_core.db.file import ScaleFile, Workspace
 from scale_core.db.ingest import Ingest
 from scale_core.documents import strike_configuration
@@ -172,6 +173,7 @@ def _ingest_row(strike_id: int, config: StrikeConfig, name: str, listed: Listed,
         "transfer_started": min(listed.accessed, listed.modified, now),
         "data_type": [],
         "created": now,
+        "trace_id": tracing.new_id(),
     }
 
 
@@ -268,6 +270,7 @@ def _transfer_event(session: Session, ingests: Sequence[Ingest], now: datetime) 
         now,
         description=description,
         firing=f"STRIKE_TRANSFER:{first.id}",
+        trace_id=first.trace_id,
         occurred=max((ingest.transfer_ended for ingest in ingests if ingest.transfer_ended), default=now),
     )
     assert event_id is not None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from scale_core import tracing
 from scale_core.db.trigger import TriggerEvent
 
 
@@ -21,8 +23,12 @@ def record(
     description: Mapping[str, Any] | None = None,
     firing: str | None = None,
     occurred: datetime | None = None,
+    trace_id: str = "",
 ) -> int | None:
-    """The id of a new event; None when an event of this `firing` is there already."""
+    """The id of a new event; None when an event of this `firing` is there already.
+
+    It goes on with the trace that is given, else with the one that goes on here, else it begins one.
+    """
     statement = (
         insert(TriggerEvent)
         .values(
@@ -31,6 +37,7 @@ def record(
             description=dict(description or {}),
             firing=firing,
             occurred=occurred or now,
+            trace_id=trace_id or tracing.current() or tracing.new_id(),
         )
         .on_conflict_do_nothing(index_elements=["firing"])
         .returning(TriggerEvent.id)
@@ -38,13 +45,29 @@ def record(
     return session.scalar(statement)
 
 
+@dataclass(frozen=True)
+class Firing:
+    """What happens once only, under its name; `trace_id` as in `record`."""
+
+    name: str
+    description: Mapping[str, Any]
+    trace_id: str = ""
+
+
 def record_all(
-    session: Session, type_: str, rule_id: int, descriptions: Mapping[str, Mapping[str, Any]], occurred: datetime
+    session: Session, type_: str, rule_id: int, firings: Sequence[Firing], occurred: datetime
 ) -> dict[str, int]:
-    """firing → id of a new event, for each description of a firing; those that were there already are left out."""
+    """firing → id of a new event, for each of them; those that were there already are left out."""
     rows = [
-        {"type": type_, "rule_id": rule_id, "description": dict(description), "firing": firing, "occurred": occurred}
-        for firing, description in descriptions.items()
+        {
+            "type": type_,
+            "rule_id": rule_id,
+            "description": dict(each.description),
+            "firing": each.name,
+            "occurred": occurred,
+            "trace_id": each.trace_id or tracing.current() or tracing.new_id(),
+        }
+        for each in firings
     ]
     statement = insert(TriggerEvent).values(rows).on_conflict_do_nothing(index_elements=["firing"])
     found = session.execute(statement.returning(TriggerEvent.firing, TriggerEvent.id))

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
+from scale_core import tracing
 from scale_core.db.job import Job, JobExecution
 from scale_core.db.node import Node
 from scale_core.documents import job_interface
@@ -163,7 +164,7 @@ def _owners(session: Session, job_ids: Sequence[int]) -> dict[int, Job]:
     query = (
         select(Job)
         .where(Job.id.in_(job_ids))
-        .options(joinedload(Job.job_type), joinedload(Job.job_type_rev))
+        .options(joinedload(Job.job_type), joinedload(Job.job_type_rev), joinedload(Job.event))
         .execution_options(populate_existing=True)
     )
     return {owner.id: owner for owner in session.scalars(query)}
@@ -183,9 +184,10 @@ def _catalogue(
         return failure.classify(end.outcome, owners[end.job_id].job_type.error_mapping)
     if not _needs_owner(end.outcome):
         return None
+    owner = owners[end.job_id]
     try:
-        with session.begin_nested():
-            originals, wanted = _catalogue_outcome(session, end, owners[end.job_id], recipe_id, now)
+        with session.begin_nested(), tracing.continued(owner.event.trace_id):
+            originals, wanted = _catalogue_outcome(session, end, owner, recipe_id, now)
     except Invalid as problem:
         return Failure("invalid-results-manifest", lost=False, message=str(problem))
     removable += originals
@@ -203,6 +205,7 @@ def _catalogue_outcome(
     end.results = _results(job_interface.parse(owner.job_type_rev.interface), outputs)
     if outcome.files:
         product.publish(session, end.id, end.ended)
+        logger.info("execution %d of job %d made %d products", end.id, owner.id, len(outcome.files))
     return originals, moving
 
 

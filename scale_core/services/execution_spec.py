@@ -16,6 +16,7 @@ from scale_core.db.file import FileType, ScaleFile, Workspace
 from scale_core.db.job import Job, JobExecution, JobType, JobTypeRevision
 from scale_core.db.recipe import Recipe, RecipeJob, RecipeType
 from scale_core.db.sql import load
+from scale_core.db.trigger import TriggerEvent
 from scale_core.domain.execution import ExecutionSpec, IngestItem, Input, InputFile, Output, WorkspaceAccess
 from scale_core.domain.ingest import Duplicates
 from scale_core.domain.output import output_path
@@ -88,10 +89,12 @@ def _executions(session: Session, ids: Sequence[int]) -> Sequence[Any]:
             Job.data,
             Job.job_type_id,
             Job.job_type_rev_id,
+            TriggerEvent.trace_id,
             RecipeType.name.label("recipe_name"),
             RecipeType.version.label("recipe_version"),
         )
         .join(Job, Job.id == exe.job_id)
+        .join(TriggerEvent, TriggerEvent.id == Job.event_id)
         .outerjoin(RecipeJob, RecipeJob.job_id == Job.id)
         .outerjoin(Recipe, Recipe.id == RecipeJob.recipe_id)
         .outerjoin(RecipeType, RecipeType.id == Recipe.recipe_type_id)
@@ -152,6 +155,7 @@ def _ingests(session: Session, job_ids: Sequence[int], now: datetime) -> dict[in
         items[row.job_id].append(
             IngestItem(
                 ingest_id=row.id,
+                trace_id=row.trace_id,
                 mount=row.mount or "",
                 file_name=row.file_name,
                 workspace_id=row.workspace_id,
@@ -206,6 +210,7 @@ def _spec(row: Any, batch: _Batch, now: datetime) -> ExecutionSpec:
         workspaces=_access(inputs, outputs, ingests, batch.workspaces),
         output_path=_output_path(row, job_type, inputs, batch, now) if outputs else "",
         ingests=ingests,
+        trace_id=row.trace_id,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from scale_core import tracing
 from scale_core.db.file import ScaleFile
 from scale_core.db.ingest import Ingest
 from scale_core.db.job import Job
@@ -18,6 +20,8 @@ from scale_core.domain.execution import IngestOutcome
 from scale_core.domain.ingest import OPEN_STATUSES, Duplicates, IngestStatus
 from scale_core.errors import Conflict
 from scale_core.services import arrival, event, file, get, job, trigger, workspace
+
+logger = logging.getLogger(__name__)
 
 INGEST_TYPE = arrival.INGEST_TYPE
 # what an outcome can still change: the outcome of an execution may be seen twice
@@ -51,18 +55,23 @@ def complete(session: Session, job_id: int, outcomes: Sequence[IngestOutcome], n
     ingests = [each for each in session.scalars(query.with_for_update(of=Ingest)) if each.status in _UNDER_WAY]
     known = file.same_contents(session, [(each.file_name, by_id[each.id].checksum) for each in ingests])
     mount = _mount(session, job_id)
-    removable, sources = [], []
+    removable, sources, traces = [], [], list[str]()
     for ingest in ingests:
         outcome = by_id[ingest.id]
         if outcome.result == "error":
             arrival.move(ingest, IngestStatus.ERRORED, outcome.error)
             continue
         source = _record_outcome(session, ingest, outcome, known.get((ingest.file_name, outcome.checksum)), now)
-        sources += [source] if source else []
+        if source is not None:
+            sources.append(source)
+            traces.append(ingest.trace_id)
+        with tracing.continued(ingest.trace_id):
+            logger.info("ingest %d of %r is %s", ingest.id, ingest.file_name, ingest.status)
         place = mount or ingest.strike.configuration["mount"]
         removable.append(StoredIngest(ingest.id, place, ingest.file_name, ingest.file_size))
     session.flush()
-    trigger.fire(session, RuleType.INGEST, sources, now, now)
+    by_file = {source.id: trace_id for source, trace_id in zip(sources, traces, strict=True)}
+    trigger.fire(session, RuleType.INGEST, sources, now, now, by_file)
     return removable
 
 

@@ -37,6 +37,24 @@ class QueueRequest:
     not_before: datetime | None = None  # it waits until then, whatever is free
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A job and the data that it is to be queued with, not checked yet."""
+
+    job_id: int
+    job_type: JobType
+    interface: JobInterface
+    data: JobData
+
+    def request(self, files: Mapping[int, FileFacts]) -> QueueRequest:
+        """The request for data that were found good; `files` has the facts of each file that is among them."""
+        sizes = [files[file_id].file_size for file_id in self.data.file_ids()]
+        const, multiplier = self.job_type.disk_out_const_required, self.job_type.disk_out_mult_required
+        return QueueRequest(
+            self.job_id, self.data.to_document(self.interface), *disk_required(const, multiplier, sizes)
+        )
+
+
 def create(session: Session, job_types: Sequence[JobType], event_id: int, now: datetime) -> list[int]:
     """One PENDING job for each entry of job_types, in that order; returns their ids.
 
@@ -81,15 +99,6 @@ def current_revisions(session: Session, job_types: Iterable[JobType]) -> dict[in
     return dict(rows.all())
 
 
-def check_data(session: Session, interface: JobInterface, data: JobData) -> tuple[list[Problem], list[int]]:
-    """What is wrong with the data for this interface (files, media types, workspaces), and the sizes of its files."""
-    facts = file_facts(session, data.file_ids())
-    problems = check_inputs(interface.inputs, data.inputs, facts)
-    workspaces = workspace.activity(session, list(data.workspaces.values())) if data.workspaces else {}
-    problems += check_outputs(interface, data.workspaces, workspaces)
-    return problems, [facts[file_id].file_size for file_id in data.file_ids() if file_id in facts]
-
-
 def file_facts(session: Session, file_ids: Sequence[int]) -> dict[int, FileFacts]:
     if not file_ids:
         return {}
@@ -100,11 +109,30 @@ def file_facts(session: Session, file_ids: Sequence[int]) -> dict[int, FileFacts
 
 def request(session: Session, job_id: int, job_type: JobType, interface: JobInterface, data: JobData) -> QueueRequest:
     """Check the data and make the request that queues the job with it. Raises Invalid naming input and reason."""
-    problems, sizes = check_data(session, interface, data)
+    good, problems = requests(session, [Draft(job_id, job_type, interface, data)])
     if problems:
-        raise Invalid(problems=problems)
-    disk_in, disk_out = disk_required(job_type.disk_out_const_required, job_type.disk_out_mult_required, sizes)
-    return QueueRequest(job_id, data.to_document(interface), disk_in, disk_out)
+        raise Invalid(problems=problems[job_id])
+    return good[0]
+
+
+def requests(session: Session, drafts: Sequence[Draft]) -> tuple[list[QueueRequest], dict[int, list[Problem]]]:
+    """Check the data of many jobs at once: the requests of the good ones, and by job id what is wrong with the others.
+
+    Files and workspaces are looked up in one statement each, whatever the number of jobs.
+    """
+    facts = file_facts(session, sorted({file_id for draft in drafts for file_id in draft.data.file_ids()}))
+    ids = sorted({id_ for draft in drafts for id_ in draft.data.workspaces.values()})
+    workspaces = workspace.activity(session, ids) if ids else {}
+    good: list[QueueRequest] = []
+    bad: dict[int, list[Problem]] = {}
+    for draft in drafts:
+        problems = check_inputs(draft.interface.inputs, draft.data.inputs, facts)
+        problems += check_outputs(draft.interface, draft.data.workspaces, workspaces)
+        if problems:
+            bad[draft.job_id] = problems
+        else:
+            good.append(draft.request(facts))
+    return good, bad
 
 
 def enqueue(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import insert, select, tuple_, update
+import orjson
+from sqlalchemy import Text, case, cast, insert, null, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from scale_core.db.job import Job, JobType, JobTypeRevision
@@ -15,7 +18,7 @@ from scale_core.documents import job_data as data_document
 from scale_core.documents import job_interface, recipe_definition
 from scale_core.domain import recipe as graph
 from scale_core.domain.job import JobStatus
-from scale_core.domain.job_interface import check_inputs, input_document
+from scale_core.domain.job_interface import JobInterface, check_inputs, input_document
 from scale_core.domain.recipe import RecipeData, RecipeDefinition
 from scale_core.errors import Invalid, Problem
 from scale_core.services import error, job, workspace
@@ -57,111 +60,150 @@ def advance(session: Session, recipe_ids: Sequence[int], now: datetime) -> list[
     """Move these recipes on: queue what is ready, block what cannot run, unblock what can, note completion.
 
     The caller has locked the recipes (or just made them). Returns the ids of jobs that were queued. A job whose data
-    turn out to be invalid fails with a DATA error instead of being tried for ever.
+    turn out to be invalid fails with a DATA error instead of being tried for ever. The number of statements is fixed,
+    however many recipes and jobs move.
     """
-    queued: list[int] = []
-    for recipe_id in sorted(set(recipe_ids)):
-        queued += _advance_one(session, recipe_id, now)
-    return queued
-
-
-def _advance_one(session: Session, recipe_id: int, now: datetime) -> list[int]:
-    data, document = session.execute(
-        select(Recipe.data, RecipeTypeRevision.definition)
-        .join(RecipeTypeRevision, RecipeTypeRevision.id == Recipe.recipe_type_rev_id)
-        .where(Recipe.id == recipe_id)
-    ).one()
-    definition = recipe_definition.parse(document)
-    rows = session.execute(
-        select(RecipeJob.job_name, Job.id, Job.status)
-        .join(Job, Job.id == RecipeJob.job_id)
-        .where(RecipeJob.recipe_id == recipe_id)
-        .order_by(Job.id)
-    ).all()
-    states = {name: status for name, _, status in rows}
-    ids = {name: id_ for name, id_, _ in rows}
-    queued: list[int] = []
+    if not recipe_ids:
+        return []
+    moving = _read(session, recipe_ids)
     for finish, find in ((JobStatus.PENDING, graph.unblocked_jobs), (JobStatus.BLOCKED, graph.blocked_jobs)):
-        names = find(definition, states)
-        job.set_status(session, [ids[name] for name in names], finish, now)
-        states |= dict.fromkeys(names, finish)
-    ready = graph.ready_jobs(definition, states)
-    if ready:
-        recipe_data = data_document.parse_recipe(data)
-        queued, broken = _queue_ready(session, definition, ready, ids, recipe_data, now)
-        if broken:  # what depends on them is blocked now
-            states |= dict.fromkeys(broken, JobStatus.FAILED)
-            blocked = graph.blocked_jobs(definition, states)
-            job.set_status(session, [ids[name] for name in blocked], JobStatus.BLOCKED, now)
-    if all(status is JobStatus.COMPLETED for status in states.values()):
-        session.execute(update(Recipe).where(Recipe.id == recipe_id, Recipe.completed.is_(None)).values(completed=now))
-    else:
-        session.execute(update(Recipe).where(Recipe.id == recipe_id).values(completed=None))
+        _set_status(session, moving, {each.id: find(each.definition, each.states) for each in moving}, finish, now)
+    queued, broken = _queue_ready(session, moving, now)
+    if broken:  # what depends on them is blocked now
+        stranded = {each.id: graph.blocked_jobs(each.definition, each.states) for each in moving}
+        _set_status(session, moving, stranded, JobStatus.BLOCKED, now)
+    _note_completion(session, moving, now)
     return queued
 
 
-def _queue_ready(
-    session: Session,
-    definition: RecipeDefinition,
-    ready: Sequence[str],
-    ids: Mapping[str, int],
-    data: RecipeData,
-    now: datetime,
-) -> tuple[list[int], list[str]]:
-    """Queue the ready jobs; returns their ids and the names of those whose data are invalid."""
-    wanted = [ids[name] for name in ready]
+@dataclass
+class _Moving:
+    """A recipe on its way: the statuses of its jobs, by name, are kept up to date while it moves."""
+
+    id: int
+    document: Mapping[str, Any]
+    definition: RecipeDefinition
+    completed: datetime | None
+    states: dict[str, JobStatus] = field(default_factory=dict)
+    ids: dict[str, int] = field(default_factory=dict)
+
+
+def _read(session: Session, recipe_ids: Sequence[int]) -> list[_Moving]:
+    found = session.execute(
+        select(Recipe.id, Recipe.data, cast(RecipeTypeRevision.definition, Text), Recipe.completed)
+        .join(RecipeTypeRevision, RecipeTypeRevision.id == Recipe.recipe_type_rev_id)
+        .where(Recipe.id.in_(set(recipe_ids)))
+        .order_by(Recipe.id)
+    )
+    moving = {row[0]: _Moving(row[0], row[1], _definition(row[2]), row[3]) for row in found}
+    places = session.execute(
+        select(RecipeJob.recipe_id, RecipeJob.job_name, Job.id, Job.status)
+        .join(Job, Job.id == RecipeJob.job_id)
+        .where(RecipeJob.recipe_id.in_(moving))
+    )
+    for recipe_id, name, job_id, status in places:
+        moving[recipe_id].states[name], moving[recipe_id].ids[name] = status, job_id
+    return list(moving.values())
+
+
+def _set_status(
+    session: Session, moving: Sequence[_Moving], names: Mapping[int, Sequence[str]], finish: JobStatus, now: datetime
+) -> None:
+    """Let the named jobs of each recipe (by its id) become `finish`."""
+    job.set_status(session, [each.ids[name] for each in moving for name in names[each.id]], finish, now)
+    for each in moving:
+        each.states.update(dict.fromkeys(names[each.id], finish))
+
+
+def _note_completion(session: Session, moving: Sequence[_Moving], now: datetime) -> None:
+    """A recipe is completed once all its jobs are, and no more when one of them is run again."""
+    is_done = {each.id: all(status is JobStatus.COMPLETED for status in each.states.values()) for each in moving}
+    changed = [each.id for each in moving if is_done[each.id] is (each.completed is None)]
+    if changed:
+        done = [id_ for id_ in changed if is_done[id_]]
+        completed = case((Recipe.id.in_(done), now), else_=null())
+        session.execute(update(Recipe).where(Recipe.id.in_(changed)).values(completed=completed))
+
+
+def _queue_ready(session: Session, moving: Sequence[_Moving], now: datetime) -> tuple[list[int], bool]:
+    """Queue the ready jobs; returns their ids, and whether there are any whose data are invalid: those have failed."""
+    ready = {each.id: graph.ready_jobs(each.definition, each.states) for each in moving}
+    wanted = [each.ids[name] for each in moving for name in ready[each.id]]
+    if not wanted:
+        return [], False
     rows = session.execute(
-        select(Job.id, JobTypeRevision.interface, JobType)
+        select(Job.id, cast(JobTypeRevision.interface, Text), JobType)
         .join(JobTypeRevision, JobTypeRevision.id == Job.job_type_rev_id)
         .join(JobType, JobType.id == Job.job_type_id)
         .where(Job.id.in_(wanted))
     )
-    types = {id_: (interface, job_type) for id_, interface, job_type in rows}
-    results = _results(session, definition, ready, ids)
-    requests, broken = [], []
-    for name in ready:
-        document, job_type = types[ids[name]]
-        interface = job_interface.parse(document)
-        values = graph.job_data(definition, name, interface, data, results)
-        try:
-            requests.append(job.request(session, ids[name], job_type, interface, values))
-        except Invalid as problem:
-            broken.append(name)
-            _fail(session, ids[name], str(problem), now)
-    return job.enqueue(session, requests, now), broken
+    types = {id_: (_interface(interface), job_type) for id_, interface, job_type in rows}
+    results = _results(session, moving, ready)
+    drafts = []
+    for each in moving:
+        data = data_document.parse_recipe(each.document) if ready[each.id] else RecipeData()
+        made = {name: results[id_] for name, id_ in each.ids.items() if id_ in results}
+        for name in ready[each.id]:
+            interface, job_type = types[each.ids[name]]
+            values = graph.job_data(each.definition, name, interface, data, made)
+            drafts.append(job.Draft(each.ids[name], job_type, interface, values))
+    requests, problems = job.requests(session, drafts)
+    _fail(session, {id_: str(Invalid(problems=wrong)) for id_, wrong in problems.items()}, now)
+    for each in moving:
+        each.states |= {
+            name: JobStatus.FAILED if each.ids[name] in problems else JobStatus.QUEUED for name in ready[each.id]
+        }
+    return job.enqueue(session, requests, now), bool(problems)
 
 
 def _results(
-    session: Session, definition: RecipeDefinition, ready: Sequence[str], ids: Mapping[str, int]
-) -> dict[str, dict[str, list[int]]]:
-    """The ids of the files of each output of each job that the ready ones depend on."""
-    parents = {d.name for name in ready for d in definition.job(name).dependencies if d.connections}
+    session: Session, moving: Sequence[_Moving], ready: Mapping[int, Sequence[str]]
+) -> dict[int, dict[str, list[int]]]:
+    """By job id, the ids of the files of each output of the jobs that pass something to the ready ones."""
+    parents = {
+        each.ids[dependency.name]
+        for each in moving
+        for name in ready[each.id]
+        for dependency in each.definition.job(name).dependencies
+        if dependency.connections
+    }
     if not parents:
         return {}
-    rows = session.execute(select(Job.id, Job.results).where(Job.id.in_([ids[name] for name in parents])))
-    results = dict(rows.all())
     return {
-        name: {
-            entry["name"]: entry.get("file_ids") or [entry["file_id"]]
-            for entry in results[ids[name]].get("output_data", [])
-        }
-        for name in parents
+        id_: {entry["name"]: entry.get("file_ids") or [entry["file_id"]] for entry in document.get("output_data", [])}
+        for id_, document in session.execute(select(Job.id, Job.results).where(Job.id.in_(parents)))
     }
 
 
-def _fail(session: Session, job_id: int, reason: str, now: datetime) -> None:
+def _fail(session: Session, reasons: Mapping[int, str], now: datetime) -> None:
+    """Let these PENDING jobs fail, each for its reason."""
+    if not reasons:
+        return
     invalid = error.by_name(session, "invalid-job-data")
     session.execute(
         update(Job)
-        .where(Job.id == job_id, Job.status == JobStatus.PENDING)
+        .where(Job.id.in_(reasons), Job.status == JobStatus.PENDING)
         .values(
             status=JobStatus.FAILED,
             error_id=invalid.id,
             ended=now,
             last_status_change=now,
-            reason=reason,
+            reason=case(reasons, value=Job.id),
         )
+        .execution_options(synchronize_session=False)
     )
+    session.expire_all()
+
+
+@lru_cache(maxsize=128)
+def _definition(document: str) -> RecipeDefinition:
+    """Recipes of a revision move on many times: to check its document again each time took longer than all the SQL."""
+    return recipe_definition.parse(orjson.loads(document))
+
+
+@lru_cache(maxsize=1024)
+def _interface(document: str) -> JobInterface:
+    return job_interface.parse(orjson.loads(document))
 
 
 def _job_types(session: Session, definition: RecipeDefinition) -> dict[tuple[str, str], JobType]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -91,7 +91,7 @@ def overdue(
 
 def samples(session: Session) -> list[QueueEntry]:
     """One waiting entry of each job type that has any."""
-    return [_entry(row) for row in session.execute(SQL["samples"])]
+    return [replace(_entry(row), not_before=row.not_before) for row in session.execute(SQL["samples"])]
 
 
 def head(session: Session, start: Place | None = None) -> Place | None:

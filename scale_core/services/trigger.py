@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,16 +35,28 @@ class _File:
     file_name: str
     media_type: str
     data_type: frozenset[str]
+    trace_id: str
 
 
-def fire(session: Session, type_: RuleType, files: Sequence[ScaleFile], occurred: datetime, now: datetime) -> int:
+def fire(
+    session: Session,
+    type_: RuleType,
+    files: Sequence[ScaleFile],
+    occurred: datetime,
+    now: datetime,
+    traces: Mapping[int, str] | None = None,
+) -> int:
     """Check the files against every active rule of this type (Ingest Triggers, Parse Triggers); returns the matches.
 
     A file fires a rule once, however often this is called. A rule that cannot queue anything (archived workspace,
-    media type not accepted …) leaves an event with its error; the file stays what it is.
+    media type not accepted …) leaves an event with its error; the file stays what it is. The events go on with the
+    `traces` of their files (by id), else with the one that goes on here.
     """
-    matches = 0
-    known = [_File(each.id, each.file_name, each.media_type, frozenset(each.data_type)) for each in files]
+    matches, traces = 0, traces or {}
+    known = [
+        _File(each.id, each.file_name, each.media_type, frozenset(each.data_type), traces.get(each.id, ""))
+        for each in files
+    ]
     for rule, target in _active_rules(session, type_) if known else ():
         parsed = trigger_rule.parse(rule.configuration)
         wanted = [file for file in known if parsed.matches(file.media_type, file.data_type)]
@@ -81,8 +93,8 @@ def _queue_jobs(
     occurred: datetime,
     now: datetime,
 ) -> int:
-    described = {_firing(rule, file): _describe(file) for file in files}
-    events = event.record_all(session, rule.type, rule.id, described, occurred)
+    news = [event.Firing(_firing(rule, file), _describe(file), file.trace_id) for file in files]
+    events = event.record_all(session, rule.type, rule.id, news, occurred)
     fresh = [file for file in files if _firing(rule, file) in events]
     if fresh:
         store = _workspace(session, parsed)
@@ -141,6 +153,7 @@ def _fire_one(
         description=_describe(file),
         firing=_firing(rule, file),
         occurred=occurred,
+        trace_id=file.trace_id,
     )
     if event_id is None:
         return 0

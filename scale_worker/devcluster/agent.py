@@ -63,6 +63,7 @@ class Agent:
         self._master: Uplink = master
         self._journal = journal
         self._all_gone = asyncio.Event()
+        self.is_down = False  # its process is dead
         if journal.contents.agent_id is None:
             journal.write("agent", agent_id=self.id)
         master.register_agent(self)
@@ -359,6 +360,8 @@ class Agent:
         run = task.run
         if run.process is not None and not task.is_being_killed:
             task.is_being_killed = True
+            if any(each.get("type") == "TASK_KILLING_STATE" for each in run.framework_info.get("capabilities", ())):
+                self._report(task, "TASK_KILLING")
             run.process.kill_tree(signal.SIGTERM)
             run.timer = self._later(KILL_GRACE_S, self.destroy, run)
 
@@ -405,6 +408,9 @@ class Agent:
         """The process of a run is gone: what it left behind is killed, and its tasks end."""
         logger.info("Executor %s of %s ended (wait status %s)", run.executor_id, run.framework_id, wait_status)
         self.destroy(run)
+        if run.is_command and self.is_down:  # its executor has nobody to tell, and leaves a second later
+            self.bury(run, recovery.LOST_CONTAINER)
+            return
         self._retire(run, wait_status)
         if run.is_command:
             for task in list(run.tasks.values()):

@@ -46,9 +46,11 @@ def send_unreachable(framework: Framework, task: Task, text: str) -> None:
     send(framework, _info(task), state, "REASON_AGENT_REMOVED", text, unreachable_time=at)
 
 
-def send_readmitted(framework: Framework, task: Task) -> None:
-    """The task's agent, which was given up, is back. The last word's spelling is Mesos' own."""
-    send(framework, _info(task), task.state, "REASON_AGENT_REREGISTERED", "Unreachable agent re-reregistered")
+def send_readmitted(framework: Framework, task: Task, last: dict[str, Any]) -> None:
+    """The task's agent, which was given up, is back; `last` is its newest status. The spelling is Mesos' own."""
+    extra = {name: last[name] for name in ("container_status",) if name in last}
+    text = "Unreachable agent re-reregistered"
+    send(framework, _info(task), task.state, "REASON_AGENT_REREGISTERED", text, **extra)
 
 
 def _info(task: Task) -> dict[str, Any]:

@@ -161,9 +161,10 @@ def _missing_in_field(value: Any, inner: Any, path: str) -> list[str]:
 
 
 def check_uuid(text: Any, package: str) -> None:
-    """Raises CallError when `text` is not the base64 of 16 bytes."""
+    """Raises CallError when `text` is not the base64 of the 16 bytes of a UUID of some version."""
     try:
-        valid = len(base64.b64decode(text, validate=True)) == 16
+        raw = base64.b64decode(text, validate=True)
+        valid = len(raw) == 16 and 1 <= raw[6] >> 4 <= 5
     except (binascii.Error, TypeError, ValueError):
         valid = False
     if not valid:

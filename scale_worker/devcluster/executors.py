@@ -157,7 +157,8 @@ def _argv(command: dict[str, Any]) -> list[str]:
         return ["/bin/sh", "-c", str(command.get("value", ""))]
     arguments = [str(argument) for argument in command.get("arguments", [])]
     # A real command executor execs in a child, whose failure is exit status 1 and not a failed launch.
-    return ["/bin/sh", "-c", 'program=$0; exec -- "$program" "$@"', str(command.get("value", "")), *arguments[1:]]
+    script = 'program=$0; command -v -- "$program" >/dev/null || exit 1; exec -- "$program" "$@"'
+    return ["/bin/sh", "-c", script, str(command.get("value", "")), *arguments[1:]]
 
 
 def _environment(run: ExecutorRun, command: dict[str, Any], agent: Mapping[str, str]) -> dict[str, str]:

@@ -106,6 +106,7 @@ class AgentHost:
         self.state = DOWN
         logger.info("Agent %s is killed", self.id)
         self.cut()
+        self.agent.is_down = True
         self._master.rescind(self.id)
         self.agent.hang_up()
         await self.close()
@@ -161,6 +162,7 @@ class AgentHost:
             listener = listener or bind(self.port)
             self._clean()
         else:
+            self.agent.is_down = False
             self.reunite()
         self.state = UP
         logger.info("Agent %s is back", self.id)

@@ -359,10 +359,11 @@ class Master:
             run = known.run
             is_charged = known.state not in TERMINAL
             executor_id = "" if run.is_command else run.executor_id
-            task = Task(known.id, known.name, agent.id, executor_id, known.resources, known.state, None, is_charged)
+            last = known.statuses[-1] if known.statuses else {"state": known.state}
+            task = Task(known.id, known.name, agent.id, executor_id, known.resources, known.state, last, is_charged)
             self.adopt_task(run.framework_id, task)
             if is_charged and (framework := self.frameworks.get(run.framework_id)):
-                answers.send_readmitted(framework, task)
+                answers.send_readmitted(framework, task, last)
         self.allocate()
 
     def tasks_on(self, agent_id: str) -> list[tuple[str, str, str]]:

@@ -28,7 +28,7 @@ def main() -> int:
     except ConfigurationError as error:
         print(f"executor: {error}", file=sys.stderr)
         return 2
-    logs.configure("executor", settings.log_level)
+    logs.configure("executor", settings.log_level, settings.log_format)
     history.configure("executor", settings.history_dir)
     missing = [
         name for name in ("MESOS_AGENT_ENDPOINT", "MESOS_FRAMEWORK_ID", "MESOS_EXECUTOR_ID") if not os.environ.get(name)

@@ -1,8 +1,8 @@
-"""Limits and accounts of plain commands by control groups, version 1: one group per thread that runs executions.
+"""Limits and accounts of plain commands by control groups; here version 1: one group per thread that runs executions.
 
 A thread enters its group once and stays; what it starts is born there, so nothing runs outside even for a moment and
 no execution pays for a move. Memory stays the executor's own, as the kernel charges it to a process's first thread.
-Version 2 allows no such threads for memory; there, and without the right to write, rlimits must do.
+Version 2 (cgroups2.py) allows no such threads for memory. Without the right to write, rlimits must do.
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+
+from scale_worker.executor import cgroups2
+from scale_worker.executor.cgroups2 import Lane2
 
 ROOT = Path("/sys/fs/cgroup")
 _CONTROLLERS = ("memory", "pids", "cpuacct")
@@ -26,6 +30,8 @@ log = logging.getLogger(__name__)
 class Lane:
     """The groups of one thread, used by one execution after the other."""
 
+    entry: Sequence[str] = ()  # a command needs none: it is born in the group
+
     def __init__(self, root: Path, name: str) -> None:
         self._groups = {controller: root / controller / "scale" / name for controller in _CONTROLLERS}
         for group in self._groups.values():
@@ -35,8 +41,8 @@ class Lane:
         self._cpu_before = 0
         self._failures_before = 0
 
-    def begin(self, mem: float, pids: int) -> None:
-        """Set the limits (MiB; processes and threads) and begin to count anew."""
+    def begin(self, mem: float, pids: int, cpus: float = 0.0) -> None:
+        """Set the limits (MiB; processes and threads) and begin to count anew. Cpus are no limit in version 1."""
         limit = str(int(mem * 1024 * 1024)) if mem > 0 else "-1"
         memory = self._groups["memory"]
         if self._number("memory", "memory.usage_in_bytes") > _LEFT_OVER:
@@ -93,18 +99,18 @@ class Lanes:
     def __init__(self, root: Path = ROOT) -> None:
         self._root = root
         self._own = threading.local()
-        self._is_possible = can_account(root)
+        self._kind = Lane if can_account(root) else Lane2 if cgroups2.is_there(root) else None
 
-    def lane(self) -> Lane | None:
-        if not self._is_possible or threading.current_thread() is threading.main_thread():  # its memory is ours
+    def lane(self) -> Lane | Lane2 | None:
+        if self._kind is None or threading.current_thread() is threading.main_thread():  # its memory is ours
             return None
-        lane: Lane | None = getattr(self._own, "lane", None)
+        lane: Lane | Lane2 | None = getattr(self._own, "lane", None)
         if lane is None:
             try:
-                lane = self._own.lane = Lane(self._root, f"{os.getpid()}-{threading.get_native_id()}")
+                lane = self._own.lane = self._kind(self._root, f"{os.getpid()}-{threading.get_native_id()}")
             except OSError as error:
                 log.warning("commands run without control groups: %s", error)
-                self._is_possible = False
+                self._kind = None
         return lane
 
 
@@ -119,6 +125,10 @@ def remove_stale(root: Path = ROOT) -> None:
                 os.kill(int(left), signal.SIGKILL)
         with suppress(OSError):  # not empty yet: the next executor removes it
             group.rmdir()
+    for group in root.glob("scale/*-*") if cgroups2.is_there(root) else ():
+        pid = group.name.partition("-")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            cgroups2.kill_stale(group)
 
 
 class Account:
@@ -141,5 +151,5 @@ class Account:
 
 
 def can_account(root: Path = ROOT) -> bool:
-    """Whether this machine has the groups, where we may make some."""
+    """Whether this machine has the groups of version 1, and we may make some."""
     return all(os.access(root / name / "tasks", os.W_OK) for name in _CONTROLLERS)

@@ -24,7 +24,8 @@ from urllib3.exceptions import HTTPError
 from scale_core.settings import Settings
 from scale_worker.executor.cancel import Cancellation
 from scale_worker.executor.cgroups import Account, can_account
-from scale_worker.executor.failures import DOCKER_TASK_LAUNCH, IMAGE_PULL, Failed
+from scale_worker.executor.failures import DOCKER_TASK_LAUNCH, GPU, IMAGE_PULL, Failed
+from scale_worker.executor.gpus import LABEL as GPUS_LABEL
 from scale_worker.executor.processes import Ended
 
 WORKSPACES_DIRECTORY = "/scale/workspace_mounts"
@@ -36,6 +37,8 @@ _SLOT_LOOK_S = 1.0
 _PROGRESS_S = 2.0
 _KILLED = 128 + 9
 _AT_LIMIT = 0.97  # of the memory limit: who was killed with so much was killed for it
+# What engines without the NVIDIA runtime, and the runtime itself, say of a request for GPUs.
+_NO_GPUS = re.compile(r"could not select device driver|nvidia-container|nvml error|unknown device", re.IGNORECASE)
 # docker-init says so on stderr when the program that it should start does not exist or may not be executed.
 _NOT_STARTED = re.compile(rb"^\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)$", re.MULTILINE)
 
@@ -159,7 +162,7 @@ class Engine:
                 cancel.detach()
                 self._remove(api, container)
         except (DockerException, RequestException) as error:
-            raise Failed(DOCKER_TASK_LAUNCH, f"the container of {job.image} failed: {_reason(error)}") from error
+            raise _launch_failure(job, _reason(error)) from error
 
     def api(self) -> Any:
         """The engine's client. Raises Failed when no engine answers."""
@@ -263,6 +266,14 @@ class Engine:
                 if cancel.reason is not None or "timed out" not in str(error):
                     raise
 
+    def gpus_in_use(self) -> set[str]:
+        """The GPUs of all containers that run, whoever started them. Raises Failed when the engine does not tell."""
+        try:
+            found = self.api().containers(filters={"label": GPUS_LABEL})
+        except (DockerException, RequestException) as error:
+            raise Failed(GPU, f"the engine does not tell which GPUs containers have: {_reason(error)}") from error
+        return {gpu for container in found for gpu in (container.get("Labels") or {})[GPUS_LABEL].split(",")}
+
     def remove_orphans(self, labels: dict[str, str], is_mine: Any) -> list[str]:
         """Remove containers with all these labels for which is_mine(their labels) is true; returns their names."""
         api = self.api()
@@ -320,10 +331,17 @@ def create_config(api: Any, settings: Settings, job: ContainerJob) -> Any:
         None if job.command else list(job.arguments) or None,
         entrypoint=[*job.command, *job.arguments] if job.command else None,
         environment={"HOME": "/tmp", **job.variables},  # noqa: S108 - within the container
-        labels=job.labels,
+        labels={**job.labels, GPUS_LABEL: ",".join(job.gpus)} if job.gpus else job.labels,
         user=user,
         host_config=host,
     )
+
+
+def _launch_failure(job: ContainerJob, reason: str) -> Failed:
+    if job.gpus and _NO_GPUS.search(reason):
+        fix = "its engine needs the NVIDIA Container Toolkit"
+        return Failed(GPU, f"the node gives no container the GPUs {', '.join(job.gpus)}: {fix} ({reason})")
+    return Failed(DOCKER_TASK_LAUNCH, f"the container of {job.image} failed: {reason}")
 
 
 def path_of_engine(path: str, paths: Mapping[str, str]) -> str:

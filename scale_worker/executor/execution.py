@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scale_core import timestamps
+from scale_core import timestamps, tracing
 from scale_core.domain import command, environment
 from scale_core.domain.execution import ExecutionSpec, IngestOutcome, Outcome, Phase, StoredFile
 from scale_core.errors import Invalid
@@ -101,7 +101,7 @@ def _run_job(spec: ExecutionSpec, places: Places, node: Node, cancel: Cancellati
         progress.arguments = shlex.join(arguments)
     with _Phase(progress, "job") as phase:
         cancel.check()
-        with node.gpus.lent(math.ceil(spec.gpus)) as gpus:
+        with node.gpus.lent(math.ceil(spec.gpus), node.engine.gpus_in_use if places.in_container else tuple) as gpus:
             ended = _run_with_timeout(spec, places, node, staged, (program, arguments), gpus, cancel)
         phase.exit_code = ended.exit_code
         disk_used = round(disk_usage(places.output), 3)
@@ -179,12 +179,13 @@ def _run(
 ) -> Ended:
     program, arguments = argv
     inputs = places.seen_input if places.input.exists() else None
-    variables = environment.variables(spec.job_id, spec.job_exe_id, places.seen_output, inputs)
-    variables |= node.gpus.variables(gpus)
+    trace = tracing.header(spec.trace_id, spec.job_exe_id) if spec.trace_id else ""
+    variables = environment.variables(spec.job_id, spec.job_exe_id, places.seen_output, inputs, trace)
+    variables |= node.gpus.variables(gpus, places.in_container)
     if not spec.docker_image:
         lane = node.lanes.lane()
         if lane is not None:
-            lane.begin(spec.mem, node.settings.job_pids)
+            lane.begin(spec.mem, node.settings.job_pids, spec.cpus)
         try:
             return processes.run(
                 [*program, *arguments],
@@ -237,6 +238,8 @@ def _run_ingest(spec: ExecutionSpec, node: Node, cancel: Cancellation, progress:
         outcomes: list[IngestOutcome] = []
         for item in spec.ingests:
             cancel.check()
+            with tracing.continued(item.trace_id):
+                log.info("ingest %d: %r", item.ingest_id, item.file_name)
             outcomes.append(ingest.ingest(item, workspaces, node.settings.mounts))
             progress.ingests = tuple(outcomes)
         errors = [outcome.error or "" for outcome in outcomes if outcome.result == ingest.ERROR]

@@ -6,6 +6,7 @@ from __future__ import annotations
 TASK_LAUNCH = "task-launch"
 DOCKER_TASK_LAUNCH = "docker-task-launch"
 IMAGE_PULL = "docker-image-pull"
+GPU = "gpu-unavailable"
 TIMEOUT = "timeout"
 OUT_OF_MEMORY = "out-of-memory"
 OUT_OF_DISK = "out-of-disk"

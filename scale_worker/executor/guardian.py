@@ -15,6 +15,7 @@ import sys
 import time
 
 LANES = "/sys/fs/cgroup/pids/scale"
+LANES_2 = "/sys/fs/cgroup/scale"  # cgroups version 2
 
 
 def start_time(pid: int) -> str:
@@ -47,7 +48,7 @@ def watch(lines: object, groups: dict[int, str]) -> None:
 
 
 def kill_lanes(executor: int, root: str = LANES) -> None:
-    """Kill what runs in the control groups of the executor's threads (cgroups.py); there may be none."""
+    """Kill what runs in the control groups of the executor's threads (cgroups.py, cgroups2.py); there may be none."""
     for path in glob.glob(f"{root}/{executor}-*/cgroup.procs"):
         try:
             with open(path) as file:
@@ -85,7 +86,8 @@ def main(label: str, uses_docker: bool, history: str = "") -> None:
     executor = int(label.rsplit(":", 2)[1])
     for pid, start in groups.items():
         kill_group(pid, start)
-    kill_lanes(executor)
+    for root in (LANES, LANES_2):
+        kill_lanes(executor, root)
     if uses_docker:
         try:
             remove_containers(label)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scale_core import history, logs
+from scale_core import history, logs, tracing
 from scale_core.domain.execution import INLINE_LIMIT, ExecutionSpec, Outcome, StatusData
 from scale_worker.executor import failures, staging
 from scale_worker.executor.cancel import KILLED, Cancellation, Watchdog
@@ -146,7 +146,11 @@ class NodeExecutor:
         directory = self._directory / f"{spec.job_exe_id}-{staging.safe_name(task_id)[-_TASK_ID_SUFFIX:]}"
         self._send(driver, task_id, "TASK_RUNNING", StatusData(str(directory)).encode())
         history.note_each("begun", [spec], "job_exe_id", "job_id", "task_id")
-        outcome = run_execution(spec, directory, self._node, cancel)
+        with tracing.continued(spec.trace_id):
+            log.info(
+                "execution %s of job %s, %s %s", spec.job_exe_id, spec.job_id, spec.job_type, spec.job_type_version
+            )
+            outcome = run_execution(spec, directory, self._node, cancel)
         if outcome.succeeded:
             state = "TASK_FINISHED"
         else:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from scale_worker.executor.cancel import Cancellation
 from scale_worker.executor.cgroups import Lane
+from scale_worker.executor.cgroups2 import Lane2
 from scale_worker.executor.failures import TASK_LAUNCH, Failed
 
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
@@ -39,7 +40,7 @@ def run(
     stderr: Path,
     cancel: Cancellation,
     started: Callable[[int], None] = lambda pid: None,
-    lane: Lane | None = None,
+    lane: Lane | Lane2 | None = None,
     pids: int = 0,
 ) -> Ended:
     """Run a command in `directory` until it ends or `cancel` ends it; nothing of its process group stays behind.
@@ -47,7 +48,7 @@ def run(
     `started` is told the process group's id. In a `lane` it has limits already; else rlimits must do. Raises Failed
     when the command cannot be started.
     """
-    process = _spawn(argv, directory, variables, stdout, stderr)
+    process = _spawn(argv, directory, variables, stdout, stderr, lane.entry if lane is not None else ())
     started(process.pid)
     if lane is None:
         _limit(process.pid, pids)
@@ -65,11 +66,16 @@ def run(
     code = process.returncode
     return Ended(
         exit_code=code if code >= 0 else 128 - code,
-        cpu_s=lane.cpu_s if lane else round(usage.ru_utime + usage.ru_stime, 4),
-        mem_peak=lane.mem_peak if lane else round(usage.ru_maxrss / 1024, 3),
+        cpu_s=_known(lane.cpu_s if lane else None, usage.ru_utime + usage.ru_stime),
+        mem_peak=_known(lane.mem_peak if lane else None, usage.ru_maxrss / 1024),
         is_out_of_memory=bool(code and lane and lane.was_out_of_memory),
         note=f"killed by signal {_signal_name(-code)}" if code < 0 else "",
     )
+
+
+def _known(of_group: float | None, of_process: float) -> float:
+    """What a control group counted; else what the command itself used, with the children that it waited for."""
+    return round(of_process, 4) if of_group is None else of_group
 
 
 def _limit(pid: int, pids: int) -> None:
@@ -101,7 +107,12 @@ class _Group:
 
 
 def _spawn(
-    argv: Sequence[str], directory: Path, variables: dict[str, str], stdout: Path, stderr: Path
+    argv: Sequence[str],
+    directory: Path,
+    variables: dict[str, str],
+    stdout: Path,
+    stderr: Path,
+    entry: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
     if not argv:
         raise Failed(TASK_LAUNCH, "the job type has neither a command nor a Docker image")
@@ -110,8 +121,10 @@ def _spawn(
     # No preexec_fn: it would cost the vfork that makes spawning cheap, and is unsafe among threads.
     with open(stdout, "ab", buffering=0) as out, open(stderr, "ab", buffering=0) as err:
         try:
+            if entry:
+                _require_program(argv[0], directory, environment.get("PATH", os.defpath))
             return subprocess.Popen(
-                argv,
+                [*entry, *argv],
                 cwd=directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -126,6 +139,19 @@ def _spawn(
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise Failed(TASK_LAUNCH, f"the command {argv[0]!r} cannot be started: {reason}") from None
+
+
+def _require_program(name: str, directory: Path, path: str) -> None:
+    """Raise what starting it at once would: the shell of a lane's entry would only exit with 126 or 127."""
+    if "/" in name:
+        found: list[Path] = [directory / name]
+    else:
+        found = [directory / place / name for place in path.split(os.pathsep)]
+    files = [file for file in found if file.exists()]
+    if not files:
+        raise FileNotFoundError(name)
+    if not any(file.is_file() and os.access(file, os.X_OK) for file in files):
+        raise PermissionError(name)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

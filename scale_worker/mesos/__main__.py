@@ -165,7 +165,7 @@ def main() -> int:
     except ScaleError as error:
         print(f"scheduler: {error}", file=sys.stderr)
         return 2
-    logs.configure("scheduler", settings.log_level)
+    logs.configure("scheduler", settings.log_level, settings.log_format)
     history.configure("scheduler", settings.history_dir)
     stopping = threading.Event()
 

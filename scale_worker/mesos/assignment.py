@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from scale_core.domain.places import Places
 from scale_core.domain.scheduling import Launch, Matcher, QueueEntry
+from scale_core.domain.waiting import back_off
 from scale_core.services import node_health, scheduling
 from scale_core.services.scheduling import Started
 from scale_worker.mesos.messages import ExecutorConfig
@@ -84,8 +85,12 @@ class Assignment:
     def reasons(self, session: Session, samples: Sequence[QueueEntry], now: datetime) -> dict[int, str]:
         """Why the jobs of each type wait, as far as they have reason to; `samples` has one of each."""
         matcher = self._matcher(session, now)
+        blocked = matcher.blocked_types
         reasons = {
-            entry.job_type_id: matcher.reason(entry) or self._waiting.get(entry.job_type_id) for entry in samples
+            entry.job_type_id: (entry.job_type_id not in blocked and back_off(entry.not_before, now))
+            or matcher.reason(entry)
+            or self._waiting.get(entry.job_type_id)
+            for entry in samples
         }
         return {kind: reason for kind, reason in reasons.items() if reason}
 

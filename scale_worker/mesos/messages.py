@@ -143,6 +143,7 @@ def executor_config(settings: Settings) -> ExecutorConfig:
     """The executor as the settings describe it, with the settings that it reads on its node."""
     environment = {
         "SCALE_LOG_LEVEL": settings.log_level,
+        "SCALE_LOG_FORMAT": settings.log_format,
         # what SCALE_NODE_… says is the node's own word, so these go under other names
         "SCALE_ALLOW_PRIVILEGED": "1" if settings.allow_privileged else "0",
         "SCALE_DOCKER_NETWORK": settings.docker_network,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from scale_core import tracing
 from scale_core.services import node_health
 from scale_core.timestamps import utcnow
 from tests.api.world import World
@@ -41,7 +43,7 @@ PRODUCT = FILE | words(
     "is_operational is_published published unpublished is_superseded superseded job_type job job_exe"
 )
 EVENT = words("id type rule occurred")
-EVENT_DETAILS = EVENT | words("description")
+EVENT_DETAILS = EVENT | words("description trace_id")
 JOB = words(
     "id job_type job_type_rev event error status reason priority num_exes timeout max_tries cpus_required"
     " mem_required gpus_required disk_in_required disk_out_required created queued started ended last_status_change"
@@ -104,7 +106,7 @@ LISTS = [
     ("/files/", FILE),
     ("/queue/status/", words("job_type count longest_queued highest_priority reason")),
     ("/nodes/", NODE),
-    ("/nodes/status/", words("node is_online job_exe_counts job_exes_running")),
+    ("/nodes/status/", words("node is_online usage job_exe_counts job_exes_running")),
 ]
 
 
@@ -208,7 +210,7 @@ def test_recipe(client: FlaskClient, world: World) -> None:
 
 def test_ingest_and_strike(client: FlaskClient, world: World) -> None:
     ingest = fetch(client, f"/ingests/{world.ingest.id}/")
-    assert set(ingest) == INGEST | words("transfer_path file_path ingest_path")
+    assert set(ingest) == INGEST | words("transfer_path file_path ingest_path trace_id")
     assert set(ingest["strike"]) == STRIKE | {"configuration"}
     assert set(ingest["strike"]["job"]) == JOB_IN_EXECUTION
     assert set(ingest["source_file"]) == SOURCE
@@ -283,7 +285,7 @@ def test_queue_status(client: FlaskClient, world: World) -> None:
 
 def test_system(client: FlaskClient, world: World) -> None:
     status = fetch(client, "/status/")
-    assert set(status) == words("master scheduler queue_depth resources")
+    assert set(status) == words("master scheduler queue_depth resources access_control")
     assert set(status["master"]) == words("is_online hostname port")
     assert set(status["scheduler"]) == words("is_online is_paused hostname")
     assert status["scheduler"]["is_online"] is False
@@ -302,6 +304,7 @@ def test_the_environment_of_an_execution(client: FlaskClient, world: World, sess
             "SCALE_JOB_EXE_ID": str(world.execution.id),
             "SCALE_OUTPUT_DIR": "/scale/output_data",
             "SCALE_INPUT_DIR": "/scale/input_data",
+            "TRACEPARENT": tracing.header(world.completed.event.trace_id, world.execution.id),
         },
     }
     world.job_type.docker_image, world.execution.directory = None, "/sandbox/1"
@@ -318,3 +321,18 @@ def test_what_a_node_really_uses_and_how_it_fares(client: FlaskClient, world: Wo
     node = fetch(client, f"/nodes/{world.node.id}/")
     assert node["resources"]["used"] == {"cpus": 3.25, "mem": 700.0, "disk": 9.0, "gpus": 0.0}
     assert node["health"]["next_probe"] == "2026-11-26T00:00:30Z"
+    (status,) = fetch(client, "/nodes/status/")["results"]
+    assert {**status["usage"], "measured": ""} == {"cpus": 3.25, "mem": 700.0, "disk": 9.0, "measured": ""}
+    assert status["usage"]["measured"].endswith("Z")
+
+
+def test_what_a_node_used_once_is_not_shown_as_what_it_uses(
+    client: FlaskClient, world: World, session: Session
+) -> None:
+    past = utcnow() - timedelta(minutes=4)
+    node_health.set_usage(session, {world.node.agent_id: {"cpus": 3.25, "mem": 700.0, "disk": 9.0}}, past)
+    session.commit()
+    (status,) = fetch(client, "/nodes/status/")["results"]
+    assert status["usage"] is None
+    node = fetch(client, f"/nodes/{world.node.id}/")
+    assert node["resources"]["used"]["cpus"] == float((world.node.resources.get("used") or {}).get("cpus") or 0.0)

@@ -113,6 +113,33 @@ def test_who_lifts_the_pause_ends_it_and_a_pause_of_a_person_is_not_probed(sessi
     assert (state.refuses, state.is_probed) == ("paused (mine)", False)
 
 
+def test_one_dead_executor_does_not_pause_its_node(session: Session) -> None:
+    """It took ten tasks along that it had not begun; a node where executors die again and again is another matter."""
+    where, now = make_node(session), utcnow()
+    launch = error_of(session, ErrorCategory.SYSTEM, "task-launch")
+    began = now - timedelta(seconds=30)
+    for _ in range(10):
+        never_began = make_queued(session)
+        never_began.task_ended = began
+        end(session, where, launch, never_began)
+    assert not watch(session, where, now).is_paused
+    for number in range(1, 3):
+        again = make_queued(session)
+        again.task_ended = began + timedelta(seconds=10 * number)
+        end(session, where, launch, again)
+    assert watch(session, where, now).is_paused
+    assert where.pause_reason == "3 of 3 executions failed by SYSTEM errors within 60 s"
+
+
+def test_what_an_executor_itself_could_not_start_counts_each_time(session: Session) -> None:
+    where, now = make_node(session), utcnow()
+    for _ in range(3):
+        begun = make_queued(session)
+        begun.directory, begun.task_ended = "/sandbox/1", now
+        end(session, where, error_of(session, ErrorCategory.SYSTEM, "task-launch"), begun)
+    assert watch(session, where, now).is_paused
+
+
 def test_what_executors_measured_is_kept_by_agent(session: Session) -> None:
     where, now = make_node(session), utcnow()
     node_health.set_usage(session, {where.agent_id: {"cpus": 1.5, "running": 2}, "stranger": {"cpus": 1.0}}, now)

@@ -136,8 +136,8 @@ def test_gpus_are_asked_of_the_engine_by_their_ids(tmp_path: Path, client: docke
     assert (request["DeviceIDs"], request["Capabilities"]) == (["6"], [["gpu"]])
     if "nvidia" not in client.info().get("Runtimes", {}):
         outcome = here.run(spec(here, "'echo ran'", gpus=1.0))
-        assert (outcome.error, outcome.stdout) == ("docker-task-launch", "")
-        assert "gpu" in outcome.message
+        assert (outcome.error, outcome.stdout) == ("gpu-unavailable", "")
+        assert "the GPUs 6: its engine needs the NVIDIA Container Toolkit" in outcome.message
         assert containers_of(client, here) == []
 
 

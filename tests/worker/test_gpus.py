@@ -83,8 +83,23 @@ def test_a_command_is_told_which_are_its_own_and_the_execution_says_so(tmp_path:
     assert without.stdout == " void\n" or without.stdout.split() == ["void"]
     assert "gpus" not in without.used
     too_many = bench.run(bench.spec("'echo ran'", gpus=3.0))
-    assert (too_many.succeeded, too_many.error, too_many.stdout) == (False, "task-launch", "")
+    assert (too_many.succeeded, too_many.error, too_many.stdout) == (False, "gpu-unavailable", "")
     assert "it needs 3 GPUs" in too_many.message
+
+
+def test_a_container_is_not_told_the_nodes_numbers(tmp_path: Path) -> None:
+    gpus = Gpus(["4", "5"], tmp_path)
+    assert gpus.variables(["5"], in_container=True) == {"NVIDIA_VISIBLE_DEVICES": "5"}
+    assert gpus.variables([], in_container=True)["NVIDIA_VISIBLE_DEVICES"] == "void"
+
+
+def test_what_a_dead_executors_containers_have_is_waited_for(tmp_path: Path) -> None:
+    looks = iter([{"0", "9"}, {"0", "9"}, {"9"}])
+    with Gpus(["0", "1"], tmp_path).lent(2, lambda: next(looks)) as both:
+        assert both == ["0", "1"]
+    assert next(looks, None) is None
+    with pytest.raises(Failed, match="1 are free"), Gpus(["0", "1"], tmp_path, wait_s=0).lent(2, lambda: {"0"}):
+        pass
 
 
 def test_where_there_are_none_nothing_is_said_of_them(tmp_path: Path) -> None:

@@ -237,6 +237,25 @@ def test_why_jobs_wait_is_told(bench: Bench, session: Session) -> None:
     assert waiting == {str(big.id): "needs 50 cpus, the largest node has 4.1", str(paused.id): "paused"}
 
 
+def test_what_must_wait_before_its_next_try_is_not_explained_by_resources(bench: Bench, session: Session) -> None:
+    """But for what could start now: that is what its type is explained by."""
+    alone, paused, both = make_job_type(session), make_job_type(session, is_paused=True), make_job_type(session)
+    for kind, cpus in ((alone, 50), (paused, 1), (both, 50)):
+        make_queued(session, kind, cpus=cpus)
+    session.query(Queue).update({"not_before": NOW + timedelta(seconds=bench.seconds - 1000 + 40)})
+    make_queued(session, both, cpus=60)
+    session.commit()
+    bench.round(bench.offer())
+    bench.round(after=3)
+    session.expire_all()
+    waiting = session.get_one(Scheduler, 1).waiting
+    assert waiting == {
+        str(alone.id): "it failed before: it is tried again in 37 s",
+        str(paused.id): "paused",
+        str(both.id): "needs 60 cpus, the largest node has 4.1",
+    }
+
+
 def test_a_large_backlog_that_fits_nowhere_does_not_hold_up_what_fits(
     bench: Bench, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

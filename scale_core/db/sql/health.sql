@@ -1,18 +1,22 @@
 -- failed -- nodes with executions that failed by SYSTEM errors since then, and how many of all that ended there. What the
--- cluster lost says nothing of the node. Failures are few, so they are counted first, in the index on status and time.
+-- cluster lost says nothing of the node. One executor that dies takes all tasks along that it was given and had not begun
+-- (they have no directory): within five seconds they count as one. A node where executors cannot start at all goes on
+-- failing. Failures are few, so they are counted first, in the index on status and time.
 WITH failed AS (
-    SELECT e.node_id, count(*) AS failed
+    SELECT e.node_id,
+           count(*) FILTER (WHERE NOT (error.name = 'task-launch' AND e.directory IS NULL))
+           + count(DISTINCT floor(extract(epoch FROM coalesce(e.task_ended, e.last_modified)) / 5))
+             FILTER (WHERE error.name = 'task-launch' AND e.directory IS NULL) AS failed
     FROM job_exe e JOIN error ON error.id = e.error_id JOIN node n ON n.id = e.node_id
     WHERE e.status = 'FAILED' AND e.last_modified > :since AND error.category = 'SYSTEM'
       AND error.name <> ALL (CAST(:lost AS text[])) AND NOT n.is_paused AND n.is_active
       AND e.last_modified > coalesce(CAST(n.health ->> 'recovered' AS timestamptz), '-infinity')
     GROUP BY e.node_id
-    HAVING count(*) >= :minimum
 )
 SELECT failed.node_id, failed.failed,
        failed.failed + (SELECT count(*) FROM job_exe e
                         WHERE e.status = 'COMPLETED' AND e.last_modified > :since AND e.node_id = failed.node_id) AS ended
-FROM failed ORDER BY failed.node_id
+FROM failed WHERE failed.failed >= :minimum ORDER BY failed.node_id
 
 -- probes -- what became of the executions that probe nodes
 SELECT e.id, e.status, coalesce(error.category = 'SYSTEM', false) AS is_system,

@@ -49,7 +49,7 @@ WHERE queued <= :before AND (not_before IS NULL OR not_before <= now())
 ORDER BY priority, queued, job_exe_id
 LIMIT 50
 
--- samples -- one waiting execution of each job type, found by skipping through the index on job_type_id
+-- samples -- one waiting execution of each job type, found by skipping through the index on job_type_id: one that may start now, if there is one among the first hundred
 WITH RECURSIVE kinds AS (
     SELECT min(job_type_id) AS job_type_id FROM queue
     UNION ALL
@@ -59,8 +59,9 @@ WITH RECURSIVE kinds AS (
 SELECT sample.* FROM kinds
 CROSS JOIN LATERAL (
     SELECT job_exe_id, job_id, job_type_id, priority, queued, node_required_id,
-           cpus_required, mem_required, disk_total_required, gpus_required
-    FROM queue WHERE queue.job_type_id = kinds.job_type_id LIMIT 1
+           cpus_required, mem_required, disk_total_required, gpus_required, not_before
+    FROM (SELECT * FROM queue WHERE queue.job_type_id = kinds.job_type_id LIMIT 100) AS few
+    ORDER BY not_before NULLS FIRST LIMIT 1
 ) AS sample
 WHERE kinds.job_type_id IS NOT NULL
 
@@ -121,7 +122,7 @@ SET status = 'INGESTING', ingest_started = :now, last_modified = clock_timestamp
 FROM job j, strike s
 WHERE i.job_id = ANY (CAST(:job_ids AS bigint[])) AND i.status IN ('QUEUED', 'ERRORED', 'INGESTING')
   AND j.id = i.job_id AND s.id = i.strike_id
-RETURNING i.id, i.job_id, i.file_name, i.file_path, i.workspace_id, i.duplicates,
+RETURNING i.id, i.job_id, i.trace_id, i.file_name, i.file_path, i.workspace_id, i.duplicates,
           coalesce(jsonb_path_query_first(j.data, '$.input_data[*] ? (@.name == "Mount").value') #>> '{}',
                    s.configuration ->> 'mount') AS mount
 
