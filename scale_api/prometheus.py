@@ -105,6 +105,13 @@ class _Figures(Collector):
             "scale_ingest_lag_seconds", "Since the oldest of these files was transferred", self._found.ingest_lag_s
         )
 
+    def _tasks(self) -> Iterator[Metric]:
+        ended = CounterMetricFamily("scale_tasks", "Celery tasks that ended", labels=["task", "state"])
+        seconds = CounterMetricFamily("scale_task_seconds", "Time that they took", labels=["task", "state"])
+        for (task, state, figure), value in self._of_tasks.items():
+            (ended if figure == "count" else seconds).add_metric([task, state], value)
+        yield from (ended, seconds)
+
     def _strikes(self) -> Iterator[Metric]:
         lag = GaugeMetricFamily("scale_strike_lag_seconds", "How long its oldest file waits", labels=["strike"])
         errors = GaugeMetricFamily("scale_strike_errors", "Its ingests that are ERRORED", labels=["strike"])
@@ -114,13 +121,6 @@ class _Figures(Collector):
             errors.add_metric([each.strike], each.errors)
             readable.add_metric([each.strike], each.is_readable)
         yield from (lag, errors, readable)
-
-    def _tasks(self) -> Iterator[Metric]:
-        ended = CounterMetricFamily("scale_tasks", "Celery tasks that ended", labels=["task", "state"])
-        seconds = CounterMetricFamily("scale_task_seconds", "Time that they took", labels=["task", "state"])
-        for (task, state, figure), value in self._of_tasks.items():
-            (ended if figure == "count" else seconds).add_metric([task, state], value)
-        yield from (ended, seconds)
 
     def _scheduler(self) -> Iterator[Metric]:
         stats = self._found.stats

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -45,29 +44,18 @@ def record(
     return session.scalar(statement)
 
 
-@dataclass(frozen=True)
-class Firing:
-    """What happens once only, under its name; `trace_id` as in `record`."""
-
-    name: str
-    description: Mapping[str, Any]
-    trace_id: str = ""
-
-
 def record_all(
-    session: Session, type_: str, rule_id: int, firings: Sequence[Firing], occurred: datetime
+    session: Session,
+    type_: str,
+    rule_id: int,
+    firings: Mapping[str, tuple[Mapping[str, Any], str]],
+    occurred: datetime,
 ) -> dict[str, int]:
-    """firing → id of a new event, for each of them; those that were there already are left out."""
+    """firing → id of a new event, for each firing with its description and trace; not of those that were there."""
+    same = {"type": type_, "rule_id": rule_id, "occurred": occurred}
     rows = [
-        {
-            "type": type_,
-            "rule_id": rule_id,
-            "description": dict(each.description),
-            "firing": each.name,
-            "occurred": occurred,
-            "trace_id": each.trace_id or tracing.current() or tracing.new_id(),
-        }
-        for each in firings
+        {**same, "description": dict(description), "firing": firing, "trace_id": trace_id}
+        for firing, (description, trace_id) in firings.items()
     ]
     statement = insert(TriggerEvent).values(rows).on_conflict_do_nothing(index_elements=["firing"])
     found = session.execute(statement.returning(TriggerEvent.firing, TriggerEvent.id))

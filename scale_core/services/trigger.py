@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from scale_core import tracing
 from scale_core.db.file import ScaleFile
 from scale_core.db.job import JobType
 from scale_core.db.recipe import RecipeType
@@ -50,11 +51,17 @@ def fire(
 
     A file fires a rule once, however often this is called. A rule that cannot queue anything (archived workspace,
     media type not accepted …) leaves an event with its error; the file stays what it is. The events go on with the
-    `traces` of their files (by id), else with the one that goes on here.
+    `traces` of their files (by id), else with the one that goes on here, else each begins one.
     """
-    matches, traces = 0, traces or {}
+    matches, of_files = 0, traces or {}
     known = [
-        _File(each.id, each.file_name, each.media_type, frozenset(each.data_type), traces.get(each.id, ""))
+        _File(
+            each.id,
+            each.file_name,
+            each.media_type,
+            frozenset(each.data_type),
+            of_files.get(each.id) or tracing.current() or tracing.new_id(),
+        )
         for each in files
     ]
     for rule, target in _active_rules(session, type_) if known else ():
@@ -93,8 +100,8 @@ def _queue_jobs(
     occurred: datetime,
     now: datetime,
 ) -> int:
-    news = [event.Firing(_firing(rule, file), _describe(file), file.trace_id) for file in files]
-    events = event.record_all(session, rule.type, rule.id, news, occurred)
+    described = {_firing(rule, file): (_describe(file), file.trace_id) for file in files}
+    events = event.record_all(session, rule.type, rule.id, described, occurred)
     fresh = [file for file in files if _firing(rule, file) in events]
     if fresh:
         store = _workspace(session, parsed)

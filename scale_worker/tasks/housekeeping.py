@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import timedelta
 
 from scale_core import brokers, patience
 from scale_core.db.session import transaction
 from scale_core.errors import BrokerError
-from scale_core.services import file, idempotency, retention
+from scale_core.services import file, idempotency, retention, sign_in
 from scale_core.services.file import Removal
 from scale_core.timestamps import utcnow
 from scale_worker.celery_app import app, sessions, settings
@@ -44,6 +45,11 @@ def _remove(removal: Removal) -> bool:
 def forget_idempotency_keys() -> None:
     with transaction(sessions()) as session:
         idempotency.forget(session, utcnow())
+    limits = sign_in.Limits(
+        timedelta(seconds=settings().session_idle_s), timedelta(seconds=settings().session_longest_s)
+    )
+    with transaction(sessions()) as session:
+        sign_in.forget(session, limits, utcnow())
 
 
 @app.task(name="remove-old")
@@ -54,6 +60,7 @@ def remove_old() -> None:
         "events": settings().keep_events_days,
         "metrics": settings().keep_metrics_days,
         "load": settings().keep_load_days,
+        "audit": settings().keep_audit_days,
     }
     until = time.monotonic() + REMOVE_S
     for kind in retention.KINDS:
