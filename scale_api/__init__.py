@@ -57,8 +57,8 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
     app.extensions["scale_settings"] = settings
     database.init_app(app, sessions)
     entry.init_app(app)
-    headers.init_app(app)
     http_figures.init_app(app)
+    headers.init_app(app)
     access.init_app(app, settings)
     compression.init_app(app)  # before the tags: what is called after a request is called in reverse
     conditional.init_app(app)

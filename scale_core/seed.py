@@ -155,6 +155,20 @@ SYSTEM_TYPES = (
         "f201",
     ),
     SystemType(
+        "scale-retention",
+        "Scale Retention",
+        "Removes old logs, trigger events, metrics and job loads",
+        "",
+        (),
+        20,
+        3600,
+        3,
+        0.0,
+        0.0,
+        False,
+        "f1f8",
+    ),
+    SystemType(
         "scale-workspace-sizes",
         "Scale Workspace Sizes",
         "Finds out how much workspaces hold and provide",
@@ -174,6 +188,7 @@ SYSTEM_TYPES = (
 CLOCK_RULES = (
     ("scale-daily-metrics", "DAILY_METRICS", "PT24H0M0S", True),
     ("scale-job-load", "JOB_LOAD", "PT1H0M0S", True),
+    ("scale-retention", "RETENTION", "PT1H0M0S", True),
     ("scale-workspace-sizes", "WORKSPACE_SIZES", "PT1H0M0S", True),
 )
 

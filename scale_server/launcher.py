@@ -198,9 +198,9 @@ def serve(settings: Settings, given: Mapping[str, str], procfile: Path, only_ser
                     stop_requested.wait()
                     return 0
                 migrate({**given, **env}, say)
-                require_access_control({**given, **env})
                 shutil.rmtree(settings.home / "figures", ignore_errors=True)  # of processes that have ended
                 (settings.home / "figures").mkdir()
+                require_access_control({**given, **env})
                 commands = read_procfile(procfile, without=["devcluster"] if settings.mesos_master else [])
                 supervisor = Supervisor(
                     commands, {**given, **env}, settings.home / "logs", CHECKOUT, printer.echo, tend=services.tend

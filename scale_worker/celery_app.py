@@ -73,7 +73,6 @@ def make_app(settings: Settings) -> Celery:
                 "sweep-executions": settings.sweep_s,
                 "remove-files": settings.sweep_s,
                 "forget-idempotency-keys": 3600.0,
-                "remove-old": 3600.0,
                 "tick-clock": 60.0,
             }.items()
         },

@@ -40,6 +40,10 @@ def _each_day(last: datetime | None, slot: datetime) -> list[Inputs]:
     return [{"Day": day} for day in clock.missed_days(last, slot)]
 
 
+def _by_a_shell(session: Session, inputs: Inputs, now: datetime) -> None:
+    raise Invalid("Only a worker can do this: it knows the settings (see `outside` of clock.run)")
+
+
 @dataclass(frozen=True)
 class Processor:
     """What a rule of this name does. `run` is given the inputs of one job and the time; what it raises fails the job.
@@ -57,6 +61,7 @@ PROCESSORS: dict[str, Processor] = {
     "scale-daily-metrics": Processor(
         lambda session, inputs, now: metrics.compute_day(session, date.fromisoformat(inputs["Day"])), _each_day
     ),
+    "scale-retention": Processor(_by_a_shell),
     "scale-job-load": Processor(lambda session, inputs, now: metrics.measure_load(session, now)),
     "scale-workspace-sizes": Processor(lambda session, inputs, now: workspace.record_sizes(session, {})),
 }
@@ -87,12 +92,7 @@ def fire(session: Session, rule: Due, now: datetime) -> int | None:
     if processor is None:
         raise Invalid(f"There is no clock processor called {rule.name!r}: use one of {', '.join(PROCESSORS)}")
     parsed = clock_rule.parse(rule.configuration)
-    last = session.execute(
-        select(TriggerEvent.occurred, TriggerEvent.description["slot"].astext)
-        .where(TriggerEvent.rule_id == rule.id, TriggerEvent.type == parsed.event_type, TriggerEvent.occurred <= now)
-        .order_by(TriggerEvent.occurred.desc())
-        .limit(1)
-    ).one_or_none()
+    last = _last(session, rule, parsed, now)
     slot = clock.due_slot(parsed, last.occurred if last else None, now)
     if slot is None:
         return None
@@ -108,6 +108,47 @@ def fire(session: Session, rule: Due, now: datetime) -> int | None:
         before = (parse_datetime(last[1]) if last[1] else last.occurred) if last else None
         _queue(session, rule.name, processor.plan(before, slot), event_id, now)
     return event_id
+
+
+def record_error(session: Session, rule: Due, now: datetime, reason: str) -> int | None:
+    """Say on an event of its own why the rule could not fire: once for each slot that it misses, or for each hour when
+    its schedule cannot be read. The event's id, None when it was said before.
+
+    Such an event is no firing: what was missed is made up for as soon as the rule works again.
+    """
+    description = {"version": "1.0", "rule_name": rule.name}
+    try:
+        parsed = clock_rule.parse(rule.configuration)
+    except Invalid:
+        type_: str = RuleType.CLOCK
+        slot = now.replace(minute=0, second=0, microsecond=0)
+    else:
+        type_ = parsed.event_type
+        last = _last(session, rule, parsed, now)
+        due = clock.due_slot(parsed, last.occurred if last else None, now)
+        if due is None:
+            return None
+        slot, description["slot"] = due, isoformat(due)
+    firing = f"CLOCK:{rule.id}:{isoformat(slot)}:error"
+    event_id = event.record(session, type_, now, rule_id=rule.id, description=description, firing=firing)
+    if event_id is not None:
+        event.set_error(session, event_id, reason)
+    return event_id
+
+
+def _last(session: Session, rule: Due, parsed: clock.ClockRule, now: datetime) -> Any:
+    """When the rule fired last, not later than now, and for which slot; None: never."""
+    return session.execute(
+        select(TriggerEvent.occurred, TriggerEvent.description["slot"].astext)
+        .where(
+            TriggerEvent.rule_id == rule.id,
+            TriggerEvent.type == parsed.event_type,
+            TriggerEvent.error.is_(None),
+            TriggerEvent.occurred <= now,
+        )
+        .order_by(TriggerEvent.occurred.desc())
+        .limit(1)
+    ).one_or_none()
 
 
 def waiting(session: Session) -> list[int]:

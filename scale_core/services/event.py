@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -42,6 +43,29 @@ def record(
         .returning(TriggerEvent.id)
     )
     return session.scalar(statement)
+
+
+def record_all(
+    session: Session,
+    type_: str,
+    rule_id: int,
+    firings: Mapping[str, tuple[Mapping[str, Any], str]],
+    occurred: datetime,
+) -> dict[str, int]:
+    """firing → id of a new event, for each firing with its description and trace; not of those that were there."""
+    same = {"type": type_, "rule_id": rule_id, "occurred": occurred}
+    rows = [
+        {**same, "description": dict(description), "firing": firing, "trace_id": trace_id}
+        for firing, (description, trace_id) in firings.items()
+    ]
+    statement = insert(TriggerEvent).values(rows).on_conflict_do_nothing(index_elements=["firing"])
+    found = session.execute(statement.returning(TriggerEvent.firing, TriggerEvent.id))
+    return {row.firing: row.id for row in found}
+
+
+def set_error(session: Session, event_id: int, error: str) -> None:
+    """Say on the event why its rule could queue nothing."""
+    session.execute(update(TriggerEvent).where(TriggerEvent.id == event_id).values(error=error))
 
 
 def user_event(session: Session, now: datetime) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from scale_core import brokers, patience
-from scale_core.db.session import transaction
-from scale_core.errors import BrokerError
+from scale_core.db.session import Sessions, transaction
+from scale_core.errors import ScaleError
 from scale_core.services import file, idempotency, retention, sign_in
 from scale_core.services.file import Removal
 from scale_core.timestamps import utcnow
@@ -16,7 +16,7 @@ from scale_worker.celery_app import app, sessions, settings
 
 logger = logging.getLogger(__name__)
 
-REMOVE_S = 300.0  # a celery task may take 600 s
+REMOVE_S = 40.0  # the execution that does it is locked meanwhile, and PostgreSQL ends what idles for 60 s
 FILES = 100  # that one run removes at most, so that a workspace that hangs holds up little
 
 
@@ -35,7 +35,7 @@ def _remove(removal: Removal) -> bool:
     try:
         broker = brokers.broker_for(removal.broker, settings())
         patience.within(f"workspace {removal.workspace_id}", lambda: broker.delete(removal.file_path))
-    except BrokerError as error:
+    except ScaleError as error:
         logger.error("the deleted file %d still lies in its workspace: %s", removal.file_id, error)
         return False
     return True
@@ -52,9 +52,9 @@ def forget_idempotency_keys() -> None:
         sign_in.forget(session, limits, utcnow())
 
 
-@app.task(name="remove-old")
-def remove_old() -> None:
-    """What only tells of the past goes when it is old, batch by batch; the next run goes on where this one ended."""
+def remove_old(sessions: Sessions, now: datetime) -> None:
+    """What only tells of the past goes when it is old, batch by batch, each in a transaction of its own; what is left
+    after REMOVE_S goes with the next firing of the clock rule scale-retention."""
     days = {
         "logs": settings().keep_logs_days,
         "events": settings().keep_events_days,
@@ -65,7 +65,7 @@ def remove_old() -> None:
     until = time.monotonic() + REMOVE_S
     for kind in retention.KINDS:
         while time.monotonic() < until:
-            with transaction(sessions()) as session:
-                removed = retention.remove(session, kind, days, utcnow())
+            with transaction(sessions) as session:
+                removed = retention.remove(session, kind, days, now)
             if removed < retention.BATCH:
                 break

@@ -29,6 +29,7 @@ LISTS: dict[str, tuple[Any, set[str]]] = {
     "/job-types/": (JobType, set()),
     "/recipe-types/": (RecipeType, set()),
     "/recipes/": (Recipe, set()),
+    "/recipes/jobs/": (Recipe, {"jobs"}),
     "/jobs/": (Job, set()),
     "/jobs/updates/": (Job, {"input_files"}),
     "/jobs/executions/": (Job, {"latest_job_exe"}),

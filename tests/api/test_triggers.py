@@ -11,9 +11,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from scale_core.db.trigger import RuleType, TriggerEvent
+from scale_core.errors import Invalid
 from scale_core.seed import CLOCK_RULES
+from scale_core.services import clock, trigger
 from scale_core.services import job_type as job_types
-from scale_core.services import trigger
 from tests import factories
 from tests.api.world import World
 from tests.conftest import NOW
@@ -69,6 +70,19 @@ def test_events(client: FlaskClient, world: World, session: Session) -> None:
         ("type=INGEST", 1), ("type=X", 0), ("type=INGEST&order=-rule__name", 1),
     ):  # fmt: skip
         assert get(client, f"/trigger-events/?{query}")["count"] == count, query
+
+
+def test_a_clock_rule_that_cannot_fire_is_seen_in_the_events(client: FlaskClient, session: Session) -> None:
+    (rule,) = [each for each in clock.active_rules(session) if each.name == "scale-job-load"]
+    wrong = clock.Due(rule.id, rule.name, {"event_type": "JOB_LOAD", "schedule": "hourly"})
+    with pytest.raises(Invalid) as problem:
+        clock.fire(session, wrong, NOW)
+    clock.record_error(session, wrong, NOW, str(problem.value))
+    session.commit()
+    (event,) = get(client, f"/trigger-events/?rule_id={rule.id}")["results"]
+    assert "schedule" in event["error"]
+    details = get(client, f"/trigger-events/{event['id']}/")
+    assert (details["rule"]["name"], details["jobs"]) == ("scale-job-load", [])
 
 
 @pytest.mark.parametrize("path", ["/trigger-rules/0/", "/trigger-events/0/"])

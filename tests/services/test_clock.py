@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import func, select
@@ -124,6 +125,57 @@ def test_wrong_rule_says_what_is_wrong(session: Session, name: str, configuratio
         clock.fire(session, clock.Due(1, name, configuration), NOW)
 
 
+def test_a_rule_that_cannot_fire_says_so_once_a_slot_and_makes_up_for_it_when_mended(session: Session) -> None:
+    daily = rule(session, DAILY)
+    clock.fire(session, daily, NOW)
+    unknown = clock.Due(daily.id, "nobody", daily.configuration)
+    day = timedelta(days=1)
+    said = [clock.record_error(session, unknown, NOW + after, "no processor") for after in (day / 24, day, 1.01 * day)]
+    assert [each is not None for each in said] == [False, True, False]
+    event = session.get_one(TriggerEvent, said[1])
+    assert (event.type, event.rule_id, event.error) == ("DAILY_METRICS", daily.id, "no processor")
+    assert event.description["slot"] == "2026-05-05T00:00:00Z"
+    clock.fire(session, daily, NOW + 2 * day)
+    assert days(session) == ["2026-05-03", "2026-05-04", "2026-05-05"]
+
+
+def test_a_rule_whose_schedule_cannot_be_read_says_so_once_an_hour(session: Session) -> None:
+    wrong = clock.Due(rule(session, LOAD).id, LOAD, {"event_type": "X", "schedule": "hourly"})
+    said = [clock.record_error(session, wrong, NOW + timedelta(minutes=minutes), "bad") for minutes in (0, 1, 59, 60)]
+    assert [each is not None for each in said] == [True, False, False, True]
+    assert session.scalars(select(TriggerEvent.type)).all() == ["CLOCK", "CLOCK"]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin"])
+def test_daylight_saving_moves_no_slot(session: Session, zone: str) -> None:
+    """Over both changes of the year, every twenty minutes as a local clock tells them, each hour fires once."""
+    load = rule(session, LOAD)
+    clock.fire(session, load, datetime(2026, 3, 7, 23, tzinfo=UTC))
+    for day in (datetime(2026, 3, 8, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)):
+        moments = [day + timedelta(minutes=10 + 20 * number) for number in range(3 * 24)]
+        fired = [clock.fire(session, load, moment.astimezone(ZoneInfo(zone))) for moment in moments]
+        assert sum(each is not None for each in fired) == 24
+    slots = session.scalars(select(TriggerEvent.description["slot"].astext)).all()
+    assert len(set(slots)) == len(slots) == 49
+    assert all(slot.endswith(":00:00Z") for slot in slots)
+
+
+def test_retention_is_a_job_of_the_clock(committed: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "sessions", lambda: committed)
+    monkeypatch.setattr(shell, "utcnow", lambda: NOW)
+    with transaction(committed) as session:
+        for age in (1, 91):
+            counts = dict.fromkeys(("pending_count", "queued_count", "running_count", "total_count"), 0)
+            session.add(JobLoad(measured=NOW - timedelta(days=age), **counts))
+    shell.tick_clock()
+    with transaction(committed) as session:
+        job = session.scalars(select(Job).join(JobType).where(JobType.name == "scale-retention")).one()
+        assert (job.status, job.job_exes[0].status) == (JobStatus.COMPLETED, ExecutionStatus.COMPLETED)
+        assert job.event.type == "RETENTION"
+        assert NOW - timedelta(days=91) not in session.scalars(select(JobLoad.measured)).all()
+        assert NOW - timedelta(days=1) in session.scalars(select(JobLoad.measured)).all()
+
+
 def test_two_clocks_fire_a_slot_once_and_a_wrong_rule_holds_up_no_other(
     committed: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +193,9 @@ def test_two_clocks_fire_a_slot_once_and_a_wrong_rule_holds_up_no_other(
         each.join()
     with transaction(committed) as session:
         expected = sorted(event for _, event, _, is_active in CLOCK_RULES if is_active)
-        assert sorted(session.scalars(select(TriggerEvent.type))) == expected
+        fired = select(TriggerEvent.type).where(TriggerEvent.error.is_(None))
+        assert sorted(session.scalars(fired)) == expected
+        failed = session.scalars(select(TriggerEvent).where(TriggerEvent.error.is_not(None))).one()
+        assert (failed.type, "schedule" in failed.error) == ("CLOCK", True)
         executions = session.scalars(select(JobExecution)).all()
         assert [each.status for each in executions] == [ExecutionStatus.COMPLETED] * len(expected)

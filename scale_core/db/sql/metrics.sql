@@ -25,15 +25,15 @@ WITH ended AS (
 ), lasted AS (
     SELECT j.job_type_id,
         CASE WHEN e.started < e.queued THEN 0
-            ELSE trunc(EXTRACT(epoch FROM e.started - e.queued))::bigint END AS queue_time,
+            ELSE trunc(date_part('epoch', e.started - e.queued))::bigint END AS queue_time,
         CASE WHEN e.pre_completed < e.pre_started THEN 0
-            ELSE trunc(EXTRACT(epoch FROM e.pre_completed - e.pre_started))::bigint END AS pre_time,
+            ELSE trunc(date_part('epoch', e.pre_completed - e.pre_started))::bigint END AS pre_time,
         CASE WHEN e.job_completed < e.job_started THEN 0
-            ELSE trunc(EXTRACT(epoch FROM e.job_completed - e.job_started))::bigint END AS job_time,
+            ELSE trunc(date_part('epoch', e.job_completed - e.job_started))::bigint END AS job_time,
         CASE WHEN e.post_completed < e.post_started THEN 0
-            ELSE trunc(EXTRACT(epoch FROM e.post_completed - e.post_started))::bigint END AS post_time,
+            ELSE trunc(date_part('epoch', e.post_completed - e.post_started))::bigint END AS post_time,
         CASE WHEN e.ended < e.started THEN 0
-            ELSE trunc(EXTRACT(epoch FROM e.ended - e.started))::bigint END AS run_time
+            ELSE trunc(date_part('epoch', e.ended - e.started))::bigint END AS run_time
     FROM job_exe e JOIN job j ON j.id = e.job_id
     WHERE e.ended >= :started AND e.ended < :ended AND e.status = 'COMPLETED'
 ), staged AS (
@@ -78,9 +78,9 @@ WITH done AS (
     SELECT strike_id, status,
         CASE WHEN status = 'INGESTED' THEN file_size END AS file_size,
         CASE WHEN status <> 'INGESTED' THEN NULL WHEN transfer_ended < transfer_started THEN 0
-            ELSE trunc(EXTRACT(epoch FROM transfer_ended - transfer_started))::bigint END AS transfer_time,
+            ELSE trunc(date_part('epoch', transfer_ended - transfer_started))::bigint END AS transfer_time,
         CASE WHEN status <> 'INGESTED' THEN NULL WHEN ingest_ended < ingest_started THEN 0
-            ELSE trunc(EXTRACT(epoch FROM ingest_ended - ingest_started))::bigint END AS ingest_time
+            ELSE trunc(date_part('epoch', ingest_ended - ingest_started))::bigint END AS ingest_time
     FROM ingest
     WHERE status IN ('DEFERRED', 'INGESTED', 'ERRORED', 'DUPLICATE') AND (
         (ingest_ended >= :started AND ingest_ended < :ended)
