@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from scale_api import (
     access,
@@ -12,7 +13,9 @@ from scale_api import (
     docs,
     entry,
     errors,
+    headers,
     http_figures,
+    oidc,
     prometheus,
     resources,
     ui,
@@ -46,11 +49,16 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_PARTS=100,
     )
+    if settings.trusted_proxies:
+        proxies = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, proxies, proxies, proxies)  # type: ignore[method-assign]
     app.extensions["scale_settings"] = settings
     database.init_app(app, sessions)
     entry.init_app(app)
     http_figures.init_app(app)
+    headers.init_app(app)
     access.init_app(app, settings)
     compression.init_app(app)  # before the tags: what is called after a request is called in reverse
     conditional.init_app(app)
@@ -59,5 +67,6 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(ui.blueprint)
     app.register_blueprint(prometheus.blueprint)
+    app.register_blueprint(oidc.blueprint)
     errors.init_app(app)  # after Api, which brings handlers of its own
     return app

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from datetime import timedelta
 from threading import Lock
@@ -12,7 +11,7 @@ from flask import Flask, Response, current_app, g, request
 
 from scale_api import database, operations
 from scale_core import secret
-from scale_core.domain.access import OPEN, Caller, Role, Via
+from scale_core.domain.access import OPEN, Caller, Role, Via, is_loopback
 from scale_core.errors import Forbidden, Unauthenticated
 from scale_core.queries import access as queries
 from scale_core.queries.access import Found
@@ -22,7 +21,6 @@ from scale_core.timestamps import utcnow
 
 CSRF_HEADER = "X-CSRF-Token"
 LOOK_AGAIN_S = 5.0
-_LOOPBACK_NAMES = ("localhost",)
 
 
 class AccessControl:
@@ -94,13 +92,6 @@ def caller() -> Caller:
     """Who sent this request; before anybody was identified, and where nobody has to be, OPEN."""
     found: Caller = g.get("caller", OPEN)
     return found
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return host.lower() in _LOOPBACK_NAMES or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _check() -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flask import Flask, current_app, g
+from flask import Flask, current_app, g, request
 from sqlalchemy.orm import Session
 
+from scale_api import operations
 from scale_core.db.session import Sessions
 from scale_core.db.session import transaction as open_transaction
+from scale_core.domain.access import OPEN
+from scale_core.services import audit
+from scale_core.services.audit import Change, Origin
+from scale_core.timestamps import utcnow
 
 
 def init_app(app: Flask, sessions: Sessions) -> None:
@@ -30,12 +35,41 @@ def session() -> Session:
 
 @contextmanager
 def transaction() -> Iterator[Session]:
-    """A session of its own, committed at the end of the block and rolled back by an exception; or the joined one."""
+    """A session of its own, committed at the end of the block and rolled back by an exception; or the joined one.
+
+    What it changes is written to the audit before the commit.
+    """
     if "joined" in g:
         yield g.joined
         return
     with open_transaction(current_app.extensions["scale_sessions"]) as opened:
+        audit.watch(opened)
         yield opened
+        _record(opened)
+
+
+def _record(writing: Session) -> None:
+    """A change that nobody noted is at least known by its operation; once for each request is enough."""
+    otherwise = None
+    if not audit.noted(writing) and "audited" not in g and audit.has_written(writing):
+        path = request.view_args or {}
+        number = next((value for name, value in path.items() if name.endswith("_id")), None)
+        what = request.path.strip("/").partition("/")[0].removesuffix("s").replace("-", "_")
+        otherwise = Change(what, number)
+    if audit.record(writing, origin(), utcnow(), otherwise):
+        g.audited = True
+
+
+def origin() -> Origin:
+    """Of this request."""
+    rule = request.url_rule.rule if request.url_rule else request.path
+    return Origin(
+        caller=g.get("caller", OPEN),
+        operation=operations.name_of(request.method, rule),
+        address=request.remote_addr or "",
+        user_agent=request.user_agent.string,
+        request_id=request.environ.get("scale.request_id", ""),
+    )
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Response, current_app, make_response, request
 
-from scale_api import database
+from scale_api import access, database
 from scale_core.errors import Invalid, Problem
 from scale_core.services import idempotency as services
 from scale_core.services.idempotency import StoredAnswer
@@ -66,6 +66,7 @@ def _key() -> str | None:
 
 
 def _fingerprint() -> str:
-    """What makes two requests the same."""
-    parts = (request.method.encode(), request.path.encode(), request.query_string, request.get_data(cache=True))
+    """What makes two requests the same; nobody is given the answer to another's."""
+    who = str(access.caller().account_id or "").encode()
+    parts = (who, request.method.encode(), request.path.encode(), request.query_string, request.get_data(cache=True))
     return hashlib.sha256(b"\0".join(parts)).hexdigest()

@@ -17,6 +17,8 @@ GET /docs/
 GET /docs/assets/{name}
 GET /openapi.json
 GET /session/
+GET /sign-on/
+GET /sign-on/callback/
 GET /static/{filename}
 GET /ui/
 GET /ui/assets/{name}
@@ -111,6 +113,8 @@ PUT /nodes/{node_id}/
 ADMIN = """
 GET /accounts/
 GET /accounts/{account_id}/
+GET /audit/
+GET /audit/{entry_id}/
 GET /tokens/
 GET /tokens/{token_id}/
 DELETE /products/{product_id}/

@@ -75,6 +75,7 @@ class _Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._jobs()
         yield from self._ingests()
+        yield from self._strikes()
         yield from self._scheduler()
         yield from self._tasks()
 
@@ -110,6 +111,16 @@ class _Figures(Collector):
         for (task, state, figure), value in self._of_tasks.items():
             (ended if figure == "count" else seconds).add_metric([task, state], value)
         yield from (ended, seconds)
+
+    def _strikes(self) -> Iterator[Metric]:
+        lag = GaugeMetricFamily("scale_strike_lag_seconds", "How long its oldest file waits", labels=["strike"])
+        errors = GaugeMetricFamily("scale_strike_errors", "Its ingests that are ERRORED", labels=["strike"])
+        readable = GaugeMetricFamily("scale_strike_readable", "Whether its directory can be read", labels=["strike"])
+        for each in self._found.strikes:
+            lag.add_metric([each.strike], each.lag_s)
+            errors.add_metric([each.strike], each.errors)
+            readable.add_metric([each.strike], each.is_readable)
+        yield from (lag, errors, readable)
 
     def _scheduler(self) -> Iterator[Metric]:
         stats = self._found.stats

@@ -28,6 +28,8 @@ SYSTEM_DIRECTORIES = tuple(
     map(Path, ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr"))
 )
 
+OF_SYSTEM = "belongs to the operating system; choose one made for data"
+
 
 class Mounts(dict[str, str]):
     """SCALE_MOUNTS, remote path → local path; `exports` (SCALE_NFS_EXPORTS) may be mounted below `root` when needed."""
@@ -80,14 +82,20 @@ def mounted_by_us(wanted: str, mounts: Mapping[str, str]) -> Path | None:
     return point / wanted[len(export.rstrip("/")) :].lstrip("/")
 
 
+def is_of_system(directory: str | Path) -> bool:
+    """Whether the operating system's own files lie there, by its name alone."""
+    path = Path(os.path.normpath(f"/{str(directory).lstrip('/')}"))
+    return path == Path("/") or any(path.is_relative_to(each) for each in SYSTEM_DIRECTORIES)
+
+
 def require_harmless(directory: Path) -> Path:
     """The directory with its links resolved. Raises BrokerError where the operating system's own files lie.
 
     It touches the file system: see `patience.within`.
     """
     real = Path(os.path.realpath(directory))
-    if real == Path("/") or any(real.is_relative_to(each) for each in SYSTEM_DIRECTORIES):
-        raise BrokerError(f"the directory {directory} belongs to the operating system; choose one made for data")
+    if is_of_system(real):
+        raise BrokerError(f"the directory {directory} {OF_SYSTEM}")
     return real
 
 

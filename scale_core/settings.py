@@ -82,6 +82,7 @@ class Settings:
     keep_events_days: float = 365.0
     keep_metrics_days: float = 1825.0
     keep_load_days: float = 90.0
+    keep_audit_days: float = 1825.0
     offer_hold_s: float = 5.0
     reserve_after_s: float = 60.0
     reconcile_s: float = 60.0
@@ -166,6 +167,7 @@ class Settings:
             keep_events_days=_number(env, "SCALE_KEEP_EVENTS_DAYS", cls.keep_events_days, float),
             keep_metrics_days=_number(env, "SCALE_KEEP_METRICS_DAYS", cls.keep_metrics_days, float),
             keep_load_days=_number(env, "SCALE_KEEP_LOAD_DAYS", cls.keep_load_days, float),
+            keep_audit_days=_number(env, "SCALE_KEEP_AUDIT_DAYS", cls.keep_audit_days, float),
             offer_hold_s=_number(env, "SCALE_OFFER_HOLD_S", cls.offer_hold_s, float),
             reserve_after_s=_number(env, "SCALE_RESERVE_AFTER_S", cls.reserve_after_s, float),
             node_error_rate=_number(env, "SCALE_NODE_ERROR_RATE", cls.node_error_rate, float),

@@ -26,7 +26,12 @@ from scale_server.files import write_private
 from scale_server.supervisor import Supervisor, read_procfile
 
 READY_S = 180.0
+ADMIN = (sys.executable, "-m", "scale_core.admin")
 PORT_NAMES = ("flower", "devcluster", "devcluster-agent")
+
+
+class AlreadyRunning(ConfigurationError):
+    """Another server holds SCALE_HOME."""
 
 
 @contextmanager
@@ -38,7 +43,7 @@ def lock(home: Path) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             stream.seek(0)
-            raise ConfigurationError(
+            raise AlreadyRunning(
                 f"Scale is already running in {home}, pid {stream.read().strip()}; "
                 "stop it, or set SCALE_HOME and SCALE_PORT to run a second one"
             ) from None
@@ -136,6 +141,38 @@ def migrate(env: Mapping[str, str], say: Callable[[str], None]) -> None:
     say(f"database is up to date ({time.monotonic() - started:.1f} s)")
 
 
+def require_access_control(env: Mapping[str, str]) -> None:
+    """Other machines are let in only when people have to sign in, and somebody can. Raises ConfigurationError."""
+    result = subprocess.run(
+        [*ADMIN, "check"], check=False, cwd=CHECKOUT, env=dict(env), text=True, stderr=subprocess.PIPE
+    )
+    if result.returncode:
+        raise ConfigurationError(result.stderr.strip())
+
+
+def create_admin(settings: Settings, given: Mapping[str, str], name: str) -> int:
+    """`create-admin NAME`: through the database of the server that runs in SCALE_HOME, or of one started for it.
+
+    The password is asked for on the terminal, or read from standard input. Returns an exit code.
+    """
+    command = [*ADMIN, "create", name]
+    try:
+        with lock(settings.home):
+            services = Services(settings, given, lambda _: None)
+            try:
+                env = {**given, **environment(settings, given, services.start())}
+                migrate(env, lambda _: None)
+                return subprocess.run(command, check=False, cwd=CHECKOUT, env=env).returncode
+            finally:
+                services.stop()
+    except AlreadyRunning:
+        path = settings.home / ".env"
+        if not path.exists():
+            raise ConfigurationError(f"the server of {settings.home} is just starting; try again") from None
+        running = dict(shlex.split(line)[0].split("=", 1) for line in path.read_text().splitlines())
+        return subprocess.run(command, check=False, cwd=CHECKOUT, env={**given, **running}).returncode
+
+
 def serve(settings: Settings, given: Mapping[str, str], procfile: Path, only_services: bool) -> int:
     """Run until SIGINT or SIGTERM. Raises ScaleError when something cannot start or does not stay up."""
     printer = Printer()
@@ -163,6 +200,7 @@ def serve(settings: Settings, given: Mapping[str, str], procfile: Path, only_ser
                 migrate({**given, **env}, say)
                 shutil.rmtree(settings.home / "figures", ignore_errors=True)  # of processes that have ended
                 (settings.home / "figures").mkdir()
+                require_access_control({**given, **env})
                 commands = read_procfile(procfile, without=["devcluster"] if settings.mesos_master else [])
                 supervisor = Supervisor(
                     commands, {**given, **env}, settings.home / "logs", CHECKOUT, printer.echo, tend=services.tend
@@ -278,5 +316,7 @@ def _answers(address: str) -> bool:
     try:
         with opener.open(address, timeout=5) as response:
             return bool(response.status == 200)
+    except urllib.error.HTTPError as error:
+        return error.code == 401  # it answers, but whoever asks has to sign in
     except (urllib.error.URLError, OSError, ValueError):
         return False

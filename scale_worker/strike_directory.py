@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scale_core.brokers import resolve_mount, set_aside
+from scale_core.brokers import move_without_overwriting, resolve_mount, set_aside
 from scale_core.errors import BrokerError
 from scale_core.patience import within
 from scale_core.services.arrival import Listed
@@ -71,22 +71,30 @@ def pending_originals(directory: Path) -> list[int]:
 def remove_original(original: StoredIngest, mounts: Mapping[str, str]) -> None:
     """The original of an ingest that is over. A failure is logged; the next scan tries again."""
     try:
-        within(original.mount, lambda: remove_originals(resolve_mount(original.mount, mounts), original.ingest_id))
+        within(original.mount, lambda: _remove_original(original, resolve_mount(original.mount, mounts)))
     except BrokerError as error:
         logger.error("the original of ingest %d stays: %s", original.ingest_id, error)
 
 
-def remove_originals(directory: Path, ingest_id: int) -> None:
-    """Everything under ingesting/<ingest id>/."""
+def remove_originals(directory: Path, ingest_id: int, file_size: int | None) -> None:
+    """Everything under ingesting/<ingest id>/. What is not `file_size` bytes long was written to after it was stored:
+    it goes back to the top of the directory, as a file that is still to be ingested."""
     place = directory / INGESTING / str(ingest_id)
     try:
         for path in place.iterdir():
-            path.unlink(missing_ok=True)
+            if file_size is None or path.lstat().st_size == file_size:
+                path.unlink(missing_ok=True)
+            elif move_without_overwriting(path, directory / path.name):
+                logger.warning("%r was written to after it had been ingested, and is ingested again", str(path))
         place.rmdir()
     except FileNotFoundError:
         return
-    except OSError as error:
+    except (OSError, BrokerError) as error:
         logger.error("%s stays: %s", place, error)
+
+
+def _remove_original(original: StoredIngest, directory: Path) -> None:
+    remove_originals(directory, original.ingest_id, original.file_size)
 
 
 def _listed(name: str, entry: os.DirEntry[str] | Path) -> Listed | None:

@@ -29,6 +29,7 @@ LOCAL_TYPES = frozenset(
     {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "ramfs", "reiserfs", "tmpfs", "xfs", "zfs"}
 )
 REFRESH_S = 2.0
+PATIENCE_S = 1.0  # for a directory to answer: one that hangs must not hold up the news of the others
 COALESCE_MS = 20  # what happens within this time after the first event is looked at together
 RETRY_MS = 50  # a Strike that is being scanned is asked again after this time
 MAX_NAMES = 20_000  # more than these are a scan of the whole directory
@@ -128,7 +129,7 @@ class StrikeWatcher(threading.Thread):
         self._unwatched = {each: why for each, why in self._unwatched.items() if each in places}
         for strike_id, place in places.items():
             try:
-                within(place.mount, partial(self._watch, strike_id, place))
+                within(place.mount, partial(self._watch, strike_id, place), PATIENCE_S)
             except (BrokerError, OSError) as error:
                 self._forget(strike_id)
                 self._say_unwatched(strike_id, f"{place.directory}: {getattr(error, 'strerror', None) or error}")

@@ -30,10 +30,13 @@ def measure(session: Session, settings: Settings) -> None:
 
 
 def _total_size(workspace_id: int, config: Mapping[str, Any], settings: Settings) -> int | None:
-    try:
-        broker = broker_for(config, settings)
+    def look() -> int:
+        broker = broker_for(config, settings)  # which may have to mount it
         assert isinstance(broker, LocalBroker)
-        return patience.within(f"workspace {workspace_id}", broker.total_size)
+        return broker.total_size()
+
+    try:
+        return patience.within(f"workspace {workspace_id}", look)
     except BrokerError as error:
         logger.warning("the size of workspace %d is unknown: %s", workspace_id, error)
         return None

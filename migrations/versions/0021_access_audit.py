@@ -34,16 +34,16 @@ BEGIN
 END $$
 """
 REMOVE = """
-CREATE FUNCTION remove_old_audit(before timestamptz, batch integer) RETURNS integer
+CREATE FUNCTION remove_old_audit(older_than timestamptz, at_most integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE removed integer;
 BEGIN
-    IF before > now() - interval '1 day' THEN
+    IF older_than > now() - interval '1 day' THEN
         RAISE EXCEPTION 'what happened within a day stays in the audit';
     END IF;
     PERFORM set_config('scale.removing_old_audit', 'on', true);
     DELETE FROM audit WHERE id IN (
-        SELECT id FROM audit WHERE occurred < before ORDER BY occurred LIMIT batch FOR UPDATE SKIP LOCKED);
+        SELECT id FROM audit WHERE occurred < older_than ORDER BY occurred LIMIT at_most FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS removed = ROW_COUNT;
     PERFORM set_config('scale.removing_old_audit', '', true);
     RETURN removed;

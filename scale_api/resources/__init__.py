@@ -7,6 +7,7 @@ from flask_smorest import Api
 from scale_api.entry import IdConverter
 from scale_api.resources import (
     account,
+    audit,
     configuration,
     error,
     file,
@@ -47,6 +48,7 @@ BLUEPRINTS = (
     system.blp,
     session.blp,
     account.blp,
+    audit.blp,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from flask.views import MethodView
 from marshmallow import fields, validate
 from werkzeug.wsgi import wrap_file
 
-from scale_api import database
+from scale_api import database, headers
 from scale_api.blueprint import Blueprint
 from scale_api.database import session
 from scale_api.fields import Answer, Flag, Time, texts
@@ -25,6 +26,12 @@ from scale_core.queries.shape import Shape
 
 if TYPE_CHECKING:
     from scale_core.db.file import ScaleFile
+
+# what a browser may show: it runs nothing that is in it
+SHOWN = frozenset(
+    {"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/tiff", "text/plain", "text/csv"}
+)
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,100}/[\w!#$&^.+-]{1,100}(; ?charset=[\w-]{1,40})?", re.ASCII)
 
 blp = Blueprint("file", __name__, description="Files that Scale tracks, and the sources that it ingested")
 
@@ -191,11 +198,12 @@ def _stream(file: ScaleFile) -> Response:
     response = Response(wrap_file(request.environ, content), direct_passthrough=True)
     response.call_on_close(content.close)
     response.content_length = size
-    response.headers["Content-Type"] = file.media_type or "application/octet-stream"
-    response.headers["Content-Disposition"] = f"inline; filename*=UTF-8''{quote(file.file_name, safe='')}"
+    media_type = file.media_type or ""
+    response.headers["Content-Type"] = media_type if _MEDIA_TYPE.fullmatch(media_type) else "application/octet-stream"
     # products are made by algorithms: a page among them must not act in the name of whoever looks at it
-    response.headers["Content-Security-Policy"] = "sandbox"
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    how = "inline" if media_type in SHOWN else "attachment"
+    response.headers["Content-Disposition"] = f"{how}; filename*=UTF-8''{quote(file.file_name, safe='')}"
+    response.headers["Content-Security-Policy"] = headers.FILES
     if file.checksum:
         response.set_etag(file.checksum)
     try:

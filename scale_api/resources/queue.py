@@ -8,6 +8,7 @@ from flask import url_for
 from flask.views import MethodView
 from marshmallow import fields
 
+from scale_api import database
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, IdNumber, Int, Moment, Time, ids, texts
@@ -175,6 +176,7 @@ class RequeueJobs(MethodView):
         job_ids = job_queries.list_ids(session(), _selection(body))
         if not job_ids:
             raise NotFound("No job matches.")
+        database.release()  # many chunks take longer than a reading session may idle
         for start in range(0, len(job_ids), REQUEUE_CHUNK):
             with transaction() as writing:
                 chunk = job_ids[start : start + REQUEUE_CHUNK]

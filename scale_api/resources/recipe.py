@@ -69,12 +69,35 @@ class RecipeDetailsAnswer(RecipeAnswer):
     jobs = fields.List(fields.Nested(RecipeJobAnswer))
 
 
+class JobStateAnswer(Answer):
+    """What became of a recipe's job; `category` is that of its error."""
+
+    job_name = fields.String()
+    id = fields.Integer()
+    status = fields.String()
+    category = fields.String(allow_none=True)
+    started = Time(allow_none=True)
+    ended = Time(allow_none=True)
+
+
+class RecipeWithJobsAnswer(RecipeAnswer):
+    jobs = fields.List(fields.Nested(JobStateAnswer), attribute="job_states")  # no relationship: the list fills it in
+
+
 @blp.route("/recipes/")
 class Recipes(MethodView):
     @blp.listing(RecipeQuery, RecipeAnswer)
     def get(self, listing: Listing, shape: Shape) -> Any:
         """Recipe List"""
         return queries.list_recipes(session(), listing.filters, listing.page, shape)
+
+
+@blp.route("/recipes/jobs/")
+class RecipesWithJobs(MethodView):
+    @blp.listing(RecipeQuery, RecipeWithJobsAnswer)
+    def get(self, listing: Listing, shape: Shape) -> Any:
+        """Recipes with their Jobs: what became of each, for a table of recipes by jobs"""
+        return queries.list_with_jobs(session(), listing.filters, listing.page, shape)
 
 
 @blp.route("/recipes/<id:recipe_id>/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import g, make_response, request
+from flask import current_app, g, make_response, request, url_for
 from flask.views import MethodView
 from marshmallow import fields
 
@@ -17,7 +17,7 @@ from scale_core import secret
 from scale_core.domain.access import Caller, Via
 from scale_core.errors import Invalid, Problem, Unauthenticated
 from scale_core.queries import access as queries
-from scale_core.services import account, sign_in
+from scale_core.services import account, audit, sign_in
 from scale_core.timestamps import utcnow
 
 log = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ class SignIn(MethodView):
             sign_in.forgive(writing, body["name"], access.address())
             if old is not None:
                 sign_in.end(writing, old)
+            audit.note(writing, "account", who.account_id, who.name, {"signed_in": True})
             key = sign_in.start(
                 writing, who.account_id, access.limits(), access.address(), access.user_agent(), utcnow()
             )
@@ -101,7 +102,8 @@ class SignOut(MethodView):
         key = access.session_key()
         if key is not None:
             with transaction() as writing:
-                sign_in.end(writing, key)
+                if (account_id := sign_in.end(writing, key)) is not None:
+                    audit.note(writing, "account", account_id, access.caller().name, {"signed_in": False})
         response = make_response(SessionAnswer().dump(_session(None)))
         access.clear_cookie(response)
         response.headers["Cache-Control"] = "no-store"
@@ -160,8 +162,9 @@ def _compare(name: str, password: str) -> Caller:
 def _session(who: Caller | None) -> dict[str, Any]:
     control = access.control()
     is_on = control.is_on()
+    sign_on = url_for("sign_on.begin") if current_app.extensions["scale_settings"].oidc_issuer else None
     return {
-        "access_control": {"is_on": is_on, "reason": control.reason(), "sign_on": None},
+        "access_control": {"is_on": is_on, "reason": control.reason(), "sign_on": sign_on},
         "account": who and {**vars(who), "id": who.account_id, "scope": list(who.scope)},
         "csrf_token": access.csrf_token() if who is not None and who.via is Via.SESSION else None,
     }

@@ -24,6 +24,26 @@ from scale_core.timestamps import utcnow
 blp = Blueprint("workspace", __name__, description="Workspaces that Scale uses to manage files")
 
 
+_SECRETS = {
+    "access_key_id": {"env": "SCALE_SECRET_ARCHIVE_ID"},
+    "secret_access_key": {"file": "/run/secrets/archive-key"},
+}
+_LOGIN = {"username": {"env": "SCALE_SECRET_FTP_USER"}, "password": {"env": "SCALE_SECRET_FTP_PASSWORD"}}
+_CONFIGURATION = {
+    "description": "How the files are reached: Workspace Configuration Specification 1.0, with the brokers nfs, host, "
+    "s3 and ftp. Credentials are references, never values.",
+    "examples": [
+        {"version": "1.0", "broker": broker}
+        for broker in (
+            {"type": "nfs", "mount": "host:/my/path"},
+            {"type": "host", "host_path": "/my/path"},
+            {"type": "s3", "bucket": "archive", "prefix": "raw", "region": "eu-central-1", "credentials": _SECRETS},
+            {"type": "ftp", "host": "ftp.example.org", "path": "/scale", "tls": True, "credentials": _LOGIN},
+        )
+    ],
+}
+
+
 class WorkspaceQuery(ListQuery):
     filters = queries.WorkspaceFilters
     order = order_by(queries.ORDER)
@@ -33,14 +53,14 @@ class WorkspaceQuery(ListQuery):
 class WorkspacePatch(Body):
     title = text(50, allow_none=True)
     description = text(500, allow_none=True)
-    json_config = Document()
+    json_config = Document(metadata=_CONFIGURATION)
     base_url = text(200, allow_none=True)
     is_active = Flag()
 
 
 class WorkspaceBody(WorkspacePatch):
     name = required_text(50)
-    json_config = Document(required=True)
+    json_config = Document(required=True, metadata=_CONFIGURATION)
 
 
 class WorkspaceAnswer(Answer):

@@ -67,6 +67,9 @@ class Broker(ABC):
     def delete(self, file_path: str) -> None:
         """Delete a file; one that is not there counts as deleted."""
 
+    def tidy(self, file_path: str) -> None:  # noqa: B027 - not every kind leaves something behind
+        """Remove what copies to this path have left behind whose process died; what is being written stays."""
+
     def measure(self, file_path: str) -> Stored:
         """Size and SHA-256 of a file. Raises FileMissing."""
         with self.open(file_path) as file:
@@ -118,15 +121,32 @@ def relative(file_path: str) -> PurePosixPath:
 
 
 def measure(source: BinaryIO, copy: BinaryIO | None = None, progress: Callable[[], None] = go_on) -> tuple[int, str]:
-    """Size and SHA-256 of what `source` still holds, written to `copy` on the way."""
+    """Size and SHA-256 of what `source` still holds, written to `copy` on the way.
+
+    Raises BrokerError when a local file is written to meanwhile: nobody can tell what of it was read.
+    """
+    before = _version(source)
     digest, size = hashlib.sha256(), 0
     while chunk := source.read(CHUNK):
         progress()
         digest.update(chunk)
         size += len(chunk)
+        if before is not None and size > before[0]:
+            break  # whoever follows a file that grows comes to no end
         if copy is not None:
             copy.write(chunk)
+    if _version(source) != before:
+        raise BrokerError("the file was written to while it was read; it is not complete yet")
     return size, digest.hexdigest()
+
+
+def _version(source: BinaryIO) -> tuple[int, int] | None:
+    """What changes when somebody writes to a local file; None for what is no such file."""
+    try:
+        facts = os.fstat(source.fileno())
+    except (AttributeError, OSError):
+        return None
+    return facts.st_size, facts.st_mtime_ns
 
 
 def open_regular(path: Path) -> BinaryIO:

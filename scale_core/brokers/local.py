@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import hashlib
 import itertools
 import os
 import stat
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -117,9 +119,10 @@ class LocalBroker(Broker):
                 _require_same(target, size, digest, file_path)
                 return Stored(size, digest)
             _make_directories(target.parent)
-            temporary = target.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+            temporary = target.parent / f"{_temporaries(target.name)}{uuid.uuid4().hex}"
             try:
                 with open(temporary, "xb") as copy:
+                    _hold(copy.fileno())
                     size, digest = measure(source, copy, progress)
                     check(file_path, digest, checksum)
                     if digest in duplicates_of:
@@ -133,6 +136,16 @@ class LocalBroker(Broker):
             finally:
                 temporary.unlink(missing_ok=True)
             return Stored(size, digest)
+
+    def tidy(self, file_path: str) -> None:
+        target = self._writable(file_path)
+        with _sentences("tidy", file_path):
+            if not target.parent.is_dir():
+                return
+            with os.scandir(target.parent) as entries:
+                left = [entry.path for entry in entries if entry.name.startswith(_temporaries(target.name))]
+            for path in left:
+                _remove_unless_held(Path(path))
 
     def open(self, file_path: str) -> BinaryIO:
         path = self.locate(file_path)
@@ -250,6 +263,27 @@ def _rename_without_overwriting(source: Path, target: Path) -> bool:
             return False
         source.rename(target)
     return True
+
+
+def _temporaries(name: str) -> str:
+    """How the temporary names of a file begin, so that they are found again when its process has died."""
+    return f"{TEMPORARY_PREFIX}{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}-"
+
+
+def _hold(descriptor: int) -> bool:
+    """Lock a temporary file until it is closed, by whatever end of the process; False: somebody else holds it, or this
+    file system knows no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _remove_unless_held(path: Path) -> None:
+    with suppress(FileNotFoundError), open_regular(path) as file:
+        if _hold(file.fileno()):
+            path.unlink()
 
 
 def _make_directories(directory: Path) -> None:

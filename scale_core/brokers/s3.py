@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 import aiohttp
@@ -29,8 +30,10 @@ _MAX_PARTS = 10_000
 _COPY_PART = 1024**3
 _CONNECT_S = 10
 _READ_S = 60
+_CONNECTIONS = 64  # of all threads of this process
 _CALL_S = 600.0  # of a call with all of its repetitions
 _ABANDONED = timedelta(days=1)
+_SECRETS = ("access_key_id", "secret_access_key", "session_token")
 _NO_SUCH_FILE = ("NoSuchKey", "404", "NoSuchUpload")
 _TAKEN = ("PreconditionFailed", "412")
 
@@ -52,26 +55,8 @@ class S3Broker(RemoteBroker):
         endpoint = config.get("endpoint_url")
         name = f"the bucket {self._bucket!r}" + (f" at {endpoint}" if endpoint else "")
         super().__init__(str(config.get("prefix") or ""), name)
-        self._fs = S3FileSystem(
-            endpoint_url=endpoint,
-            key=credentials.get("access_key_id"),
-            secret=credentials.get("secret_access_key"),
-            token=credentials.get("session_token"),
-            client_kwargs={"region_name": config.get("region")},
-            config_kwargs={
-                "connect_timeout": _CONNECT_S,
-                "read_timeout": _READ_S,
-                "retries": {"mode": "standard", "total_max_attempts": 2},
-                # servers of others are reached by path: their bucket is seldom a host name
-                "s3": {"addressing_style": "path" if endpoint else "auto"},
-                # checksums at the end of a body are what older servers do not understand; MD5 says the same
-                "request_checksum_calculation": "when_required",
-                "response_checksum_validation": "when_required",
-            },
-            use_listings_cache=False,
-            skip_instance_cache=True,  # it would keep the secrets, and a key that was changed would not be seen
-        )
-        self._fs.retries = 3
+        secrets = tuple(credentials.get(name) for name in _SECRETS)
+        self._fs = _file_system(os.getpid(), endpoint, config.get("region"), *secrets)
         self._has_bucket = False
 
     def explain(self, error: Exception) -> str:
@@ -108,7 +93,7 @@ class S3Broker(RemoteBroker):
             if _is_taken(error):
                 return None
             raise
-        return self._verified(place, Stored(len(first), digest))
+        return Stored(len(first), digest)  # the server compared the MD5 before it accepted
 
     def _upload_parts(self, parts: Iterator[bytes], place: str, file_path: str, checksum: str | None) -> Stored | None:
         digest, size = hashlib.sha256(), 0
@@ -150,9 +135,10 @@ class S3Broker(RemoteBroker):
                 if _is_taken(error):
                     return False
                 raise
-        elif not self._complete(to, lambda upload_id: self._copy_parts(place, to, found, upload_id)):
+        elif self._complete(to, lambda upload_id: self._copy_parts(place, to, found, upload_id)):
+            self._verified(to, Stored(found.size, ""))
+        else:
             return False
-        self._verified(to, Stored(found.size, ""))
         self.remove(place)
         return True
 
@@ -224,6 +210,35 @@ class S3Broker(RemoteBroker):
 
     def _call(self, method: str, **arguments: Any) -> Any:
         return sync(self._fs.loop, self._fs._call_s3, method, Bucket=self._bucket, timeout=_CALL_S, **arguments)
+
+
+@lru_cache(maxsize=32)
+def _file_system(pid: int, endpoint: str | None, region: str | None, *secrets: str | None) -> S3FileSystem:
+    """One of each kind in a process: to make one takes a fifth of a second. A secret that was changed makes another,
+    and so does a fork, which leaves no connection usable."""
+    key, secret, token = secrets
+    made = S3FileSystem(
+        endpoint_url=endpoint,
+        key=key,
+        secret=secret,
+        token=token,
+        client_kwargs={"region_name": region},
+        config_kwargs={
+            "connect_timeout": _CONNECT_S,
+            "read_timeout": _READ_S,
+            "max_pool_connections": _CONNECTIONS,
+            "retries": {"mode": "standard", "total_max_attempts": 2},
+            # servers of others are reached by path: their bucket is seldom a host name
+            "s3": {"addressing_style": "path" if endpoint else "auto"},
+            # checksums at the end of a body are what older servers do not understand; MD5 says the same
+            "request_checksum_calculation": "when_required",
+            "response_checksum_validation": "when_required",
+        },
+        use_listings_cache=False,
+        skip_instance_cache=True,
+    )
+    made.retries = 3
+    return made
 
 
 class _Body:

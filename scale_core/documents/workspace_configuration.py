@@ -14,12 +14,14 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from marshmallow import Schema, ValidationError, fields, pre_load, validate
+from marshmallow import Schema, ValidationError, fields, pre_load, validate, validates
 
 from scale_core.documents import INT_MAX, load, version_field
+from scale_core.mounts import OF_SYSTEM, is_of_system
 from scale_core.settings import SECRET_PREFIX
 
 _REMOTE = validate.Regexp(r"^[^:/\s\x00]+:/[^\x00]*$", error="must have the form host:/path")
+_LOCALHOST = re.compile(r"(localhost|127\.0\.0\.1):(/.*)", re.DOTALL)
 _ABSOLUTE = validate.Regexp(r"^/[^\x00\r\n]*$", error="must be an absolute path")
 _VARIABLE = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_]+")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]+")
@@ -68,6 +70,12 @@ class NfsSchema(_Strict):
     type = fields.String(required=True)
     mount = fields.String(required=True, validate=_REMOTE)
 
+    @validates("mount")
+    def is_for_data(self, value: str, **_: Any) -> None:
+        local = _LOCALHOST.fullmatch(value)
+        if local and is_of_system(local[2]):
+            raise ValidationError(f"{local[2]} {OF_SYSTEM}")
+
     @pre_load
     def later_name(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         """nfs_path is what later documentation calls the mount."""
@@ -77,6 +85,11 @@ class NfsSchema(_Strict):
 class HostSchema(_Strict):
     type = fields.String(required=True)
     host_path = fields.String(required=True, validate=_ABSOLUTE)
+
+    @validates("host_path")
+    def is_for_data(self, value: str, **_: Any) -> None:
+        if is_of_system(value):
+            raise ValidationError(f"{value} {OF_SYSTEM}")
 
 
 class S3Schema(_Strict):

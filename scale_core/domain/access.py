@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,3 +101,11 @@ def in_scope(scope: Sequence[str], method: str, path: str) -> bool:
 def own_path(path: str | None) -> str:
     """The path if it leads into Scale itself, ``/`` otherwise: what a browser is told must never lead elsewhere."""
     return path if path and len(path) <= 2000 and _OWN_PATH.fullmatch(path) else "/"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there. Names but localhost may lead anywhere."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session, joinedload, raiseload, selectinload
 
-from scale_core.db.job import JobType
+from scale_core.db.job import Error, Job, JobType
 from scale_core.db.recipe import Recipe, RecipeJob, RecipeType
 from scale_core.db.trigger import TriggerEvent
 from scale_core.errors import NotFound
@@ -63,6 +63,19 @@ def list_recipes(session: Session, filters: RecipeFilters, page: Page, shape: Sh
         types = select(RecipeType.id).where(RecipeType.name.in_(filters.type_names))
         query = query.where(Recipe.recipe_type_id.in_(types))
     return read_page(session, query, ORDER, page, filters, rows(Recipe, shape).read)
+
+
+def list_with_jobs(session: Session, filters: RecipeFilters, page: Page, shape: Shape) -> tuple[list[Json], int]:
+    """Recipes with what became of each of their `jobs`, in the order in which these were made."""
+    recipes, total = list_recipes(session, filters, page, shape)
+    columns = (RecipeJob.job_name, Job.id, Job.status, Error.category, Job.started, Job.ended)
+    query = select(RecipeJob.recipe_id, *columns).join(Job, RecipeJob.job_id == Job.id).outerjoin(Job.error)
+    query = query.where(RecipeJob.recipe_id.in_([recipe["id"] for recipe in recipes])).order_by(Job.id)
+    names = ("job_name", "id", "status", "category", "started", "ended")
+    jobs: dict[int, list[Json]] = {recipe["id"]: [] for recipe in recipes}
+    for recipe_id, *values in session.execute(query) if recipes else ():
+        jobs[recipe_id].append(dict(zip(names, values, strict=True)))
+    return [{**recipe, "jobs": jobs[recipe["id"]]} for recipe in recipes], total
 
 
 def get_recipe(session: Session, recipe_id: int) -> With:

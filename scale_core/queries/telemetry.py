@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from scale_core.db.ingest import Ingest
+from scale_core.db.ingest import Ingest, Strike
 from scale_core.db.job import Error, JobExecution, JobType
 from scale_core.db.node import Scheduler
 from scale_core.db.queue import Queue
@@ -43,12 +43,23 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """A Strike: seconds that its oldest file waits, its ERRORED ingests, and whether its directory can be read."""
+
+    strike: str
+    lag_s: float
+    errors: int
+    is_readable: bool
+
+
+@dataclass(frozen=True)
 class Telemetry:
     queue: tuple[Waiting, ...]
     running: int
     ended: tuple[Ended, ...]
     ingest_waiting: int
     ingest_lag_s: float  # since the oldest file that waits was transferred
+    strikes: tuple[Watched, ...]
     heartbeat_s: float | None  # since the offer handler last said that it leads
     stats: Mapping[str, Any]  # see scale_worker/mesos/figures.py
 
@@ -77,6 +88,7 @@ def telemetry(session: Session, now: datetime) -> Telemetry:
     ingests, oldest = session.execute(
         select(func.count(), func.min(Ingest.transfer_ended)).where(Ingest.status.in_(open_ingests))
     ).one()
+    strikes = select(Strike.name, Strike.lag, Strike.errors, Strike.last_error.is_(None)).order_by(Strike.id)
     row = session.execute(select(Scheduler.heartbeat, Scheduler.stats)).one_or_none()
     return Telemetry(
         tuple(Waiting(name, version, count, _age(queued, now)) for name, version, count, queued in waiting),
@@ -84,6 +96,7 @@ def telemetry(session: Session, now: datetime) -> Telemetry:
         tuple(Ended(status.value, error, count, float(mean)) for status, error, count, mean in ended),
         ingests,
         _age(oldest, now) if oldest else 0.0,
+        tuple(Watched(*each) for each in session.execute(strikes)),
         _age(row.heartbeat, now) if row and row.heartbeat else None,
         row.stats if row else {},
     )

@@ -50,6 +50,24 @@ def set_error(session: Session, event_id: int, error: str) -> None:
     session.execute(update(TriggerEvent).where(TriggerEvent.id == event_id).values(error=error))
 
 
+def record_all(
+    session: Session,
+    type_: str,
+    rule_id: int,
+    firings: Mapping[str, tuple[Mapping[str, Any], str]],
+    occurred: datetime,
+) -> dict[str, int]:
+    """firing → id of a new event, for each firing with its description and trace; not of those that were there."""
+    same = {"type": type_, "rule_id": rule_id, "occurred": occurred}
+    rows = [
+        {**same, "description": dict(description), "firing": firing, "trace_id": trace_id}
+        for firing, (description, trace_id) in firings.items()
+    ]
+    statement = insert(TriggerEvent).values(rows).on_conflict_do_nothing(index_elements=["firing"])
+    found = session.execute(statement.returning(TriggerEvent.firing, TriggerEvent.id))
+    return {row.firing: row.id for row in found}
+
+
 def user_event(session: Session, now: datetime) -> int:
     """The event behind what a person started through REST."""
     event_id = record(session, "USER", now, description={"user": "Anonymous"})

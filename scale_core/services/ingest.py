@@ -30,17 +30,22 @@ _UNDER_WAY = (IngestStatus.QUEUED, IngestStatus.INGESTING, IngestStatus.ERRORED)
 
 @dataclass(frozen=True)
 class StoredIngest:
-    """An original that may go, because its ingest is over: under ingesting/<ingest_id>/ in the Strike's directory."""
+    """An original that may go, because its ingest is over: under ingesting/<ingest_id>/ in the Strike's directory.
+
+    `file_size` bytes of it are in the workspace; if it has grown since, it is another file.
+    """
 
     ingest_id: int
     mount: str
     file_name: str
+    file_size: int | None = None
 
 
-def finished_ingests(session: Session, ingest_ids: Sequence[int]) -> set[int]:
-    """Those of the ingests whose originals may be removed."""
+def finished_ingests(session: Session, ingest_ids: Sequence[int]) -> dict[int, int | None]:
+    """Those of the ingests whose originals may be removed, and how many bytes of each were ingested."""
     done = (IngestStatus.INGESTED, IngestStatus.DUPLICATE)
-    return set(session.scalars(select(Ingest.id).where(Ingest.id.in_(ingest_ids), Ingest.status.in_(done))))
+    query = select(Ingest.id, Ingest.file_size).where(Ingest.id.in_(ingest_ids), Ingest.status.in_(done))
+    return {row.id: row.file_size for row in session.execute(query)}
 
 
 def complete(session: Session, job_id: int, outcomes: Sequence[IngestOutcome], now: datetime) -> list[StoredIngest]:
@@ -62,7 +67,8 @@ def complete(session: Session, job_id: int, outcomes: Sequence[IngestOutcome], n
             traces[source.id] = ingest.trace_id
         with tracing.continued(ingest.trace_id):
             logger.info("ingest %d of %r is %s", ingest.id, ingest.file_name, ingest.status)
-        removable.append(StoredIngest(ingest.id, mount or ingest.strike.configuration["mount"], ingest.file_name))
+        place = mount or ingest.strike.configuration["mount"]
+        removable.append(StoredIngest(ingest.id, place, ingest.file_name, ingest.file_size))
     session.flush()
     trigger.fire(session, RuleType.INGEST, sources, now, now, traces)
     return removable

@@ -24,6 +24,7 @@ class Move:
     """A source that is to lie elsewhere in its workspace; paths are relative to the workspace's root."""
 
     file_id: int
+    workspace_id: int
     broker: dict[str, Any]
     old_path: str
     new_path: str
@@ -49,12 +50,12 @@ def apply(session: Session, job: Job, results: Sequence[Mapping[str, Any]], now:
 def moves(session: Session, file_ids: Sequence[int]) -> list[Move]:
     """Those of the files that still have to move."""
     rows = session.execute(
-        select(ScaleFile.id, Workspace.json_config, ScaleFile.file_path, ScaleFile.moving_to)
+        select(ScaleFile.id, Workspace.id, Workspace.json_config, ScaleFile.file_path, ScaleFile.moving_to)
         .join(Workspace, Workspace.id == ScaleFile.workspace_id)
         .where(ScaleFile.id.in_(file_ids), ScaleFile.moving_to.is_not(None))
         .order_by(ScaleFile.id)
     )
-    return [Move(id_, config["broker"], old, new) for id_, config, old, new in rows if new]
+    return [Move(id_, store, config["broker"], old, new) for id_, store, config, old, new in rows if new]
 
 
 def overdue_moves(session: Session, older_than_s: float, limit: int, now: datetime) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import ARRAY, BigInteger, cast, func, update
 from sqlalchemy.orm import Session
 
 from scale_core.db.job import Job, JobType
@@ -14,11 +14,11 @@ from scale_core.db.recipe import Recipe, RecipeType
 from scale_core.documents import job_data as data_document
 from scale_core.documents import job_interface
 from scale_core.domain.job import JobStatus
-from scale_core.domain.job_interface import JobData
+from scale_core.domain.job_interface import JobData, check_inputs, check_outputs, disk_required
 from scale_core.domain.recipe import RecipeData
 from scale_core.domain.retry import BY_USER
 from scale_core.errors import Invalid
-from scale_core.services import event, get, job, recipe
+from scale_core.services import audit, event, get, job, recipe, workspace
 
 
 def queue_new_job(session: Session, job_type_id: int, raw: Mapping[str, Any], now: datetime) -> Job:
@@ -27,7 +27,9 @@ def queue_new_job(session: Session, job_type_id: int, raw: Mapping[str, Any], no
     if job_type.is_system:
         raise Invalid(f"{job_type.name} is a system job type; Scale itself starts its jobs")
     data = data_document.parse(raw)
-    return session.get_one(Job, queue_job(session, job_type, data, event.user_event(session, now), now))
+    job_id = queue_job(session, job_type, data, event.user_event(session, now), now)
+    audit.note(session, "job", job_id, f"{job_type.name} {job_type.version}", {"status": JobStatus.QUEUED.value})
+    return session.get_one(Job, job_id)
 
 
 def queue_new_recipe(session: Session, recipe_type_id: int, raw: Mapping[str, Any], now: datetime) -> Recipe:
@@ -45,6 +47,31 @@ def queue_job(session: Session, job_type: JobType, data: JobData, event_id: int,
     return job_id
 
 
+def queue_jobs(session: Session, job_type: JobType, wanted: Sequence[tuple[int, JobData]], now: datetime) -> list[int]:
+    """Create and queue a job for each event id and data, in a fixed number of statements; returns their ids.
+
+    Raises Invalid when the data of one are bad; what was made by then is to be rolled back: call it in a savepoint.
+    """
+    interface = job_interface.parse(job_type.interface)
+    events = [event_id for event_id, _ in wanted]
+    job_ids = job.create(session, [job_type] * len(wanted), events[0], now)
+    each = func.unnest(cast(job_ids, ARRAY(BigInteger)), cast(events, ARRAY(BigInteger)))
+    pairs = each.table_valued("job_id", "event_id").render_derived()
+    session.execute(update(Job).where(Job.id == pairs.c.job_id).values(event_id=pairs.c.event_id))
+    files = job.file_facts(session, sorted({file_id for _, data in wanted for file_id in data.file_ids()}))
+    workspaces = workspace.activity(session, sorted({id_ for _, data in wanted for id_ in data.workspaces.values()}))
+    requests = []
+    for job_id, (_, data) in zip(job_ids, wanted, strict=True):
+        problems = check_inputs(interface.inputs, data.inputs, files)
+        problems += check_outputs(interface, data.workspaces, workspaces)
+        if problems:
+            raise Invalid(problems=problems)
+        sizes = [files[file_id].file_size for file_id in data.file_ids()]
+        disk = disk_required(job_type.disk_out_const_required, job_type.disk_out_mult_required, sizes)
+        requests.append(job.QueueRequest(job_id, data.to_document(interface), *disk))
+    return job.enqueue(session, requests, now)
+
+
 def queue_recipe(session: Session, recipe_type: RecipeType, data: RecipeData, event_id: int, now: datetime) -> int:
     """Create and queue one recipe; returns its id. Raises Invalid."""
     return recipe.create(session, recipe_type, data, event_id, now).id
@@ -53,6 +80,7 @@ def queue_recipe(session: Session, recipe_type: RecipeType, data: RecipeData, ev
 def cancel(session: Session, job_id: int, now: datetime) -> Job:
     """Cancel a job and block what depends on it in its recipe (Update Job). Raises NotFound, IllegalTransition."""
     canceled = job.cancel(session, job_id, now)
+    audit.note(session, "job", job_id, after={"status": JobStatus.CANCELED.value})
     recipe.advance(session, list(job.lock_recipes(session, [job_id]).values()), now)
     session.expire(canceled)
     return canceled
@@ -79,4 +107,6 @@ def requeue(session: Session, job_ids: Sequence[int], priority: int | None, now:
     moved = job.enqueue(session, [job.QueueRequest(id_) for id_ in again], now, priority)
     moved += job.set_status(session, never, JobStatus.PENDING, now)
     recipe.advance(session, list(recipes.values()), now)
+    for job_id in moved:
+        audit.note(session, "job", job_id, after={"requeued": True, "priority": priority})
     return sorted(moved)

@@ -54,12 +54,19 @@ def edit(session: Session, strike_id: int, fields: Mapping[str, Any], now: datet
 
 
 def validate(session: Session, fields: Mapping[str, Any]) -> list[Warning_]:
-    """What create would refuse raises Invalid; another mount under an existing name is a warning."""
+    """What create would refuse raises Invalid; another mount under an existing name, or one that another Strike has, is
+    a warning."""
     configuration = _check(session, fields)
+    mount, warnings = configuration["mount"], []
     existing = session.scalar(select(Strike).where(Strike.name == fields["name"]))
-    if existing and existing.configuration["mount"] != configuration["mount"]:
-        return [Warning_("mount_change", "The mount changes: files in transfer in the old directory will be missed")]
-    return []
+    if existing and existing.configuration["mount"] != mount:
+        text = "The mount changes: files in transfer in the old directory will be missed"
+        warnings.append(Warning_("mount_change", text))
+    others = select(Strike.name).where(Strike.configuration["mount"].astext == mount, Strike.name != fields["name"])
+    for name in session.scalars(others.order_by(Strike.name)):
+        text = f"The Strike {name!r} watches the same directory: each file goes to whichever takes it first"
+        warnings.append(Warning_("mount_shared", text))
+    return warnings
 
 
 def active(session: Session, now: datetime) -> list[ActiveStrike]:
@@ -76,13 +83,11 @@ def active(session: Session, now: datetime) -> list[ActiveStrike]:
     return [ActiveStrike(row.id, row.configuration) for row in rows]
 
 
-def watched(session: Session, strike_id: int | None = None) -> list[ActiveStrike]:
-    """The Strikes that are being scanned, as they are configured now; or the one, if it is."""
+def active_one(session: Session, strike_id: int) -> ActiveStrike | None:
+    """The Strike as it is configured now, if it is being scanned."""
     query = select(Strike.id, Strike.configuration).join(Job, Job.id == Strike.job_id)
-    query = query.where(Job.status == JobStatus.RUNNING).order_by(Strike.id)
-    if strike_id is not None:
-        query = query.where(Strike.id == strike_id)
-    return [ActiveStrike(row.id, row.configuration) for row in session.execute(query)]
+    row = session.execute(query.where(Job.status == JobStatus.RUNNING, Strike.id == strike_id)).one_or_none()
+    return ActiveStrike(row.id, row.configuration) if row else None
 
 
 def record_scan(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from scale_core import tracing
 from scale_core.db.file import ScaleFile
 from scale_core.db.job import JobType
 from scale_core.db.recipe import RecipeType
@@ -25,6 +28,17 @@ logger = logging.getLogger(__name__)
 Target = JobType | RecipeType
 
 
+@dataclass(frozen=True)
+class _File:
+    """What rules want to know of a file: plain values, for queuing jobs expires what the session knows."""
+
+    id: int
+    file_name: str
+    media_type: str
+    data_type: frozenset[str]
+    trace_id: str
+
+
 def fire(
     session: Session,
     type_: RuleType,
@@ -38,16 +52,26 @@ def fire(
     A file fires a rule once, however often this is called. A rule that cannot queue anything (archived workspace,
     media type not accepted, a configuration that cannot be read …) leaves an event with its error; the file stays what
     it is, and the other rules fire. The events go on with the `traces` of their files (by id), else with the one that
-    goes on here.
+    goes on here, else each begins one.
     """
-    traces = traces or {}
-    rules = [(rule, target, _parse(rule)) for rule, target in _active_rules(session, type_)]
-    return sum(
-        _fire_one(session, rule, parsed, target, file, occurred, now, traces.get(file.id, ""))
-        for file in files
-        for rule, target, parsed in rules
-        if isinstance(parsed, Invalid) or parsed.matches(file.media_type, file.data_type)
-    )
+    matches, of_files = 0, traces or {}
+    known = [
+        _File(
+            each.id,
+            each.file_name,
+            each.media_type,
+            frozenset(each.data_type),
+            of_files.get(each.id) or tracing.current() or tracing.new_id(),
+        )
+        for each in {file.id: file for file in files}.values()
+    ]
+    for rule, target in _active_rules(session, type_) if known else ():
+        parsed = _parse(rule)
+        if isinstance(parsed, Invalid):
+            matches += sum(_fire_one(session, rule, parsed, target, file, occurred, now) for file in known)
+        elif wanted := [file for file in known if parsed.matches(file.media_type, file.data_type)]:
+            matches += _fire_all(session, rule, parsed, target, wanted, occurred, now)
+    return matches
 
 
 def _parse(rule: TriggerRule) -> FileRule | Invalid:
@@ -56,6 +80,62 @@ def _parse(rule: TriggerRule) -> FileRule | Invalid:
         return trigger_rule.parse(rule.configuration)
     except Invalid as error:
         return error
+
+
+def _fire_all(
+    session: Session,
+    rule: TriggerRule,
+    parsed: FileRule,
+    target: Target,
+    files: Sequence[_File],
+    occurred: datetime,
+    now: datetime,
+) -> int:
+    """Jobs of many files are queued together. What cannot be is queued one by one, so that each has its own error."""
+    if isinstance(target, JobType) and len(files) > 1:
+        try:
+            with session.begin_nested():
+                return _queue_jobs(session, rule, parsed, target, files, occurred, now)
+        except Invalid:
+            logger.info("rule %s cannot start %s for all of %d files", rule.id, target.name, len(files))
+    return sum(_fire_one(session, rule, parsed, target, file, occurred, now) for file in files)
+
+
+def _queue_jobs(
+    session: Session,
+    rule: TriggerRule,
+    parsed: FileRule,
+    target: JobType,
+    files: Sequence[_File],
+    occurred: datetime,
+    now: datetime,
+) -> int:
+    described = {_firing(rule, file): (_describe(file), file.trace_id) for file in files}
+    events = event.record_all(session, rule.type, rule.id, described, occurred)
+    fresh = [file for file in files if _firing(rule, file) in events]
+    if fresh:
+        store = _workspace(session, parsed)
+        outputs = {output.name: store for output in job_interface.parse(target.interface).outputs}
+        data = [JobData({parsed.input_data_name: DataValue(file_ids=(file.id,))}, outputs) for file in fresh]
+        wanted = [(events[_firing(rule, file)], each) for file, each in zip(fresh, data, strict=True)]
+        queue.queue_jobs(session, target, wanted, now)
+    return len(fresh)
+
+
+def _firing(rule: TriggerRule, file: _File) -> str:
+    return f"{rule.type}:{rule.id}:{file.id}"
+
+
+def _describe(file: _File) -> dict[str, Any]:
+    return {"version": "1.0", "file_id": file.id, "file_name": file.file_name}
+
+
+def _workspace(session: Session, rule: FileRule) -> int:
+    """The id of the rule's workspace. Raises Invalid."""
+    store = workspace.by_names(session, [rule.workspace_name]).get(rule.workspace_name)
+    if store is None:
+        raise Invalid(f"there is no workspace called {rule.workspace_name!r}")
+    return store.id
 
 
 def _active_rules(session: Session, type_: RuleType) -> list[tuple[TriggerRule, Target]]:
@@ -78,20 +158,19 @@ def _fire_one(
     rule: TriggerRule,
     parsed: FileRule | Invalid,
     target: Target,
-    file: ScaleFile,
+    file: _File,
     occurred: datetime,
     now: datetime,
-    trace_id: str,
 ) -> int:
     event_id = event.record(
         session,
         rule.type,
         now,
         rule_id=rule.id,
-        description={"version": "1.0", "file_id": file.id, "file_name": file.file_name},
-        firing=f"{rule.type}:{rule.id}:{file.id}",
+        description=_describe(file),
+        firing=_firing(rule, file),
         occurred=occurred,
-        trace_id=trace_id,
+        trace_id=file.trace_id,
     )
     if event_id is None:
         return 0
@@ -108,12 +187,10 @@ def _fire_one(
 
 
 def _queue(session: Session, rule: FileRule, target: Target, file_id: int, event_id: int, now: datetime) -> None:
-    store = workspace.by_names(session, [rule.workspace_name]).get(rule.workspace_name)
-    if store is None:
-        raise Invalid(f"there is no workspace called {rule.workspace_name!r}")
+    store = _workspace(session, rule)
     inputs = {rule.input_data_name: DataValue(file_ids=(file_id,))}
     if isinstance(target, RecipeType):
-        queue.queue_recipe(session, target, RecipeData(inputs, store.id), event_id, now)
+        queue.queue_recipe(session, target, RecipeData(inputs, store), event_id, now)
     else:
         outputs = job_interface.parse(target.interface).outputs
-        queue.queue_job(session, target, JobData(inputs, {o.name: store.id for o in outputs}), event_id, now)
+        queue.queue_job(session, target, JobData(inputs, {o.name: store for o in outputs}), event_id, now)

@@ -92,7 +92,7 @@ def run_execution(spec: ExecutionSpec, directory: Path, node: Node, cancel: Canc
 
 
 def _run_job(spec: ExecutionSpec, places: Places, node: Node, cancel: Cancellation, progress: _Progress) -> None:
-    workspaces = Workspaces(spec, node.settings, cancel)
+    workspaces = Workspaces(spec.workspaces, node.settings, cancel)
     with _Phase(progress, "pre"):
         cancel.check()
         staged = staging.stage_inputs(spec, places, workspaces)
@@ -233,7 +233,7 @@ def _collect(
 
 
 def _run_ingest(spec: ExecutionSpec, node: Node, cancel: Cancellation, progress: _Progress) -> None:
-    workspaces = Workspaces(spec, node.settings, cancel)
+    workspaces = Workspaces(spec.workspaces, node.settings, cancel)
     with _Phase(progress, "job") as phase:
         outcomes: list[IngestOutcome] = []
         for item in spec.ingests:

@@ -31,7 +31,10 @@ def ingest(item: IngestItem, workspaces: Workspaces, mounts: Mapping[str, str]) 
         _require_plain(item.file_name)
         directory = resolve_mount(item.mount, mounts)
         broker = workspaces.broker(item.workspace_id, "the ingested file")
+        is_repeated = os.path.lexists(_claimed(directory, item))
         claimed = _claim(directory, item)
+        if is_repeated:
+            broker.tidy(item.file_path)
         history.note("claimed", ingest_id=item.ingest_id)
         if claimed is None:
             return _look_among_duplicates(directory, item)
@@ -65,7 +68,7 @@ def _claim(directory: Path, item: IngestItem) -> Path | None:
     None when it is in neither place.
     """
     source = directory / item.file_name
-    claimed = directory / INGESTING / str(item.ingest_id) / item.file_name
+    claimed = _claimed(directory, item)
     if not directory.is_dir():
         raise BrokerError(f"the Strike's directory {directory} does not exist or is not mounted")
     if os.path.lexists(claimed):
@@ -80,6 +83,10 @@ def _claim(directory: Path, item: IngestItem) -> Path | None:
     if not move_without_overwriting(source, claimed):
         raise BrokerError(f"{item.file_name!r} is being ingested by another execution")
     return claimed
+
+
+def _claimed(directory: Path, item: IngestItem) -> Path:
+    return directory / INGESTING / str(item.ingest_id) / item.file_name
 
 
 def _look_among_duplicates(directory: Path, item: IngestItem) -> IngestOutcome:

@@ -6,15 +6,18 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Collection
+import threading
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from scale_core import history
 from scale_core.brokers import Broker, LocalBroker, broker_for
 from scale_core.domain import environment, media_type
-from scale_core.domain.execution import ExecutionSpec, Input, InputFile, StoredFile
+from scale_core.domain.execution import ExecutionSpec, Input, InputFile, StoredFile, WorkspaceAccess
 from scale_core.errors import BrokerError, FileMissing
 from scale_core.settings import Settings
 from scale_worker.executor import containers
@@ -30,9 +33,14 @@ from scale_worker.executor.failures import (
 )
 from scale_worker.executor.manifest import Product
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 LOG_LIMIT = 1024 * 1024  # bytes of each stream that travel with an outcome
 _OUTPUT_MODE = 0o777  # the user of a container must be able to write here
 _MAX_FILE_BINDS = 16
+_MANY = 16  # files that are worth threads
+_LANES = 4
 _ERRORS = {"nfs": NFS, "s3": REMOTE_STORAGE, "ftp": REMOTE_STORAGE}
 _UNSAFE = re.compile(r"[^\w.\-]")
 
@@ -93,19 +101,29 @@ class Places:
             file.write(f"[scale] {text}\n")
 
 
+@dataclass(frozen=True)
+class _Fetch:
+    """A file of a remote workspace, and where it is to lie on the node."""
+
+    file: InputFile
+    input_name: str
+    target: Path
+
+
 @dataclass
 class Staged:
     """Inputs that are ready: the value of each placeholder, and what a container must see."""
 
     values: dict[str, str]
     binds: list[Bind] = field(default_factory=list)
+    fetches: list[_Fetch] = field(default_factory=list)
 
 
 class Workspaces:
     """The brokers of one execution's workspaces. Copies from and to them end when the execution is killed."""
 
-    def __init__(self, spec: ExecutionSpec, settings: Settings, cancel: Cancellation) -> None:
-        self._access = {access.id: access for access in spec.workspaces}
+    def __init__(self, given: Iterable[WorkspaceAccess], settings: Settings, cancel: Cancellation) -> None:
+        self._access = {access.id: access for access in given}
         self._settings = settings
         self.cancel = cancel
         self._brokers: dict[int, Broker] = {}
@@ -121,6 +139,10 @@ class Workspaces:
             except BrokerError as error:
                 raise Failed(self.error(workspace_id), f"workspace {access.name!r} for {purpose}: {error}") from error
         return self._brokers[workspace_id]
+
+    def again(self) -> Workspaces:
+        """The same with brokers of its own: one broker is for one thread."""
+        return Workspaces(tuple(self._access.values()), self._settings, self.cancel)
 
     def name(self, workspace_id: int) -> str:
         return self._access[workspace_id].name
@@ -143,7 +165,8 @@ def stage_inputs(spec: ExecutionSpec, places: Places, workspaces: Workspaces) ->
         if given.type == "property":
             staged.values[given.name] = given.value or ""
         else:
-            staged.values[given.name] = _stage_files(given, places, workspaces, staged.binds, bind_files)
+            staged.values[given.name] = _stage_files(given, places, workspaces, staged, bind_files)
+    _in_lanes(staged.fetches, _fetch, workspaces)
     if places.in_container:
         if file_inputs:
             staged.binds.insert(0, Bind(str(places.input), environment.INPUT_DIRECTORY))
@@ -151,7 +174,7 @@ def stage_inputs(spec: ExecutionSpec, places: Places, workspaces: Workspaces) ->
     return staged
 
 
-def _stage_files(given: Input, places: Places, workspaces: Workspaces, binds: list[Bind], bind_files: bool) -> str:
+def _stage_files(given: Input, places: Places, workspaces: Workspaces, staged: Staged, bind_files: bool) -> str:
     """Fill input/<name>/; returns what the input's placeholder becomes: the file's path or the directory's."""
     directory = places.input / safe_name(given.name, keep_blanks=True)
     directory.mkdir()
@@ -160,16 +183,17 @@ def _stage_files(given: Input, places: Places, workspaces: Workspaces, binds: li
         name = _unused(safe_name(file.file_name, keep_blanks=True), names)
         names[name] = None
         link = directory / name
-        source = _find(file, given.name, workspaces, link)
-        if source is None:
+        if not isinstance(workspaces.broker(file.workspace_id, f"input {given.name!r}"), LocalBroker):
+            staged.fetches.append(_Fetch(file, given.name, link))
             continue
+        source = _find(file, given.name, workspaces)
         if not places.in_container:
             link.symlink_to(source)
         elif bind_files:
             link.touch()  # the mount point, which cannot be made within a read-only mount
-            binds.append(Bind(str(source), f"{environment.INPUT_DIRECTORY}/{directory.name}/{name}"))
+            staged.binds.append(Bind(str(source), f"{environment.INPUT_DIRECTORY}/{directory.name}/{name}"))
         else:
-            link.symlink_to(_within_workspace(source, file, workspaces, binds))
+            link.symlink_to(_within_workspace(source, file, workspaces, staged.binds))
     seen = f"{places.seen_input}/{directory.name}"
     if given.type == "files":
         return seen
@@ -178,18 +202,22 @@ def _stage_files(given: Input, places: Places, workspaces: Workspaces, binds: li
     return f"{seen}/{next(iter(names))}"
 
 
-def _find(file: InputFile, input_name: str, workspaces: Workspaces, target: Path) -> Path | None:
-    """Where the file lies on this machine; None when it was fetched from another one, to `target`."""
-    broker = workspaces.broker(file.workspace_id, f"input {input_name!r}")
+def _fetch(fetch: _Fetch, workspaces: Workspaces) -> None:
+    file, name = fetch.file, fetch.input_name
+    broker = workspaces.broker(file.workspace_id, f"input {name!r}")
     where = f"in workspace {workspaces.name(file.workspace_id)!r}"
-    if not isinstance(broker, LocalBroker):
-        try:
-            broker.fetch(file.file_path, target, file.file_size or None, file.checksum, workspaces.cancel.check)
-        except FileMissing:
-            raise Failed(MISSING_FILE, f"input {input_name!r}: {file.file_path!r} does not exist {where}") from None
-        except BrokerError as error:
-            raise Failed(workspaces.error(file.workspace_id), f"input {input_name!r} {where}: {error}") from error
-        return None
+    try:
+        broker.fetch(file.file_path, fetch.target, file.file_size or None, file.checksum, workspaces.cancel.check)
+    except FileMissing:
+        raise Failed(MISSING_FILE, f"input {name!r}: {file.file_path!r} does not exist {where}") from None
+    except BrokerError as error:
+        raise Failed(workspaces.error(file.workspace_id), f"input {name!r} {where}: {error}") from error
+
+
+def _find(file: InputFile, input_name: str, workspaces: Workspaces) -> Path:
+    broker = workspaces.broker(file.workspace_id, f"input {input_name!r}")
+    assert isinstance(broker, LocalBroker)
+    where = f"in workspace {workspaces.name(file.workspace_id)!r}"
     try:
         if not broker.root.is_dir():
             raise BrokerError(f"the directory {broker.root} does not exist or is not mounted")
@@ -221,35 +249,64 @@ def store_outputs(
     spec: ExecutionSpec, products: list[Product], workspaces: Workspaces, cancel: Cancellation
 ) -> list[StoredFile]:
     """Copy what the job produced into its workspaces. Raises Failed, Killed."""
-    brokers = [workspaces.broker(p.output.workspace_id, f"output {p.output.name!r}") for p in products]
-    stored: list[StoredFile] = []
     paths: set[str] = set()
-    for product, broker in zip(products, brokers, strict=True):
-        cancel.check()
+    planned: list[tuple[Product, str]] = []
+    for product in products:
+        workspaces.broker(product.output.workspace_id, f"output {product.output.name!r}")
         relative = PurePosixPath(*map(safe_name, PurePosixPath(product.relative).parts))
         name = _unused(relative.name, paths, prefix=f"{relative.parent}/")
-        file_path = str(PurePosixPath(spec.output_path) / relative.parent / name)
         paths.add(f"{relative.parent}/{name}")
+        planned.append((product, str(PurePosixPath(spec.output_path) / relative.parent / name)))
+
+    def store(plan: tuple[Product, str], own: Workspaces) -> StoredFile:
+        cancel.check()
+        return _store(spec, *plan, own)
+
+    return _in_lanes(planned, store, workspaces)
+
+
+def _store(spec: ExecutionSpec, product: Product, file_path: str, workspaces: Workspaces) -> StoredFile:
+    output = product.output
+    broker = workspaces.broker(output.workspace_id, f"output {output.name!r}")
+    try:
+        size = broker.store(product.path, file_path, progress=workspaces.cancel.check).size
+    except BrokerError as error:
+        raise Failed(workspaces.error(output.workspace_id), f"output {output.name!r}: {error}") from error
+    history.note("stored", job_exe_id=spec.job_exe_id, workspace_id=output.workspace_id, file_path=file_path)
+    name = PurePosixPath(file_path).name
+    return StoredFile(
+        output=output.name,
+        workspace_id=output.workspace_id or 0,
+        file_path=file_path,
+        file_name=name,
+        file_size=size,
+        media_type=output.media_type or media_type.guess(name),
+        geo_metadata=product.geo_metadata,
+    )
+
+
+def _in_lanes(work: Sequence[Item], act: Callable[[Item, Workspaces], Result], workspaces: Workspaces) -> list[Result]:
+    """The results of all, in order. Many are worked on by several threads, each with brokers of its own: most of the
+    time that a small file takes is spent waiting for a disk or a server. The first error ends all of it."""
+    if len(work) < _MANY:
+        return [act(item, workspaces) for item in work]
+    failed = threading.Event()
+
+    def run(lane: int) -> list[Result]:
+        own, results = workspaces.again(), []
         try:
-            size = broker.store(product.path, file_path, progress=cancel.check).size
-        except BrokerError as error:
-            raise Failed(
-                workspaces.error(product.output.workspace_id), f"output {product.output.name!r}: {error}"
-            ) from error
-        where = {"workspace_id": product.output.workspace_id, "file_path": file_path}
-        history.note("stored", job_exe_id=spec.job_exe_id, **where)
-        stored.append(
-            StoredFile(
-                output=product.output.name,
-                workspace_id=product.output.workspace_id or 0,
-                file_path=file_path,
-                file_name=name,
-                file_size=size,
-                media_type=product.output.media_type or media_type.guess(name),
-                geo_metadata=product.geo_metadata,
-            )
-        )
-    return stored
+            for item in work[lane::_LANES]:
+                if failed.is_set():
+                    break
+                results.append(act(item, own))
+        except BaseException:
+            failed.set()
+            raise
+        return results
+
+    with ThreadPoolExecutor(_LANES, "files") as pool:
+        lanes = list(pool.map(run, range(_LANES)))
+    return [lanes[index % _LANES][index // _LANES] for index in range(len(work))]
 
 
 def safe_name(name: str, keep_blanks: bool = False) -> str:

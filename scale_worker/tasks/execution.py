@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import requests
 
-from scale_core import brokers, history
+from scale_core import brokers, history, patience
 from scale_core.db.session import transaction
 from scale_core.domain.retry import Backoff
 from scale_core.errors import BrokerError
@@ -24,6 +25,7 @@ SWEEP_LIMIT = 500
 SWEEP_AGE_S = 2.0  # younger ones are probably being finished by the message that was sent for them
 AGENT_TIMEOUT_S = 30.0
 MOVE_AGE_S = 30.0
+MOVE_PATIENCE_S = 30.0  # what takes longer goes on by itself, and is found done later; other workspaces do not wait
 OUTCOME_PATIENCE = timedelta(minutes=15)  # as long as agents wait for an executor, and as we wait for an agent
 BATCH = 50  # executions in one transaction: a batch shares its commit, and holds its locks only briefly
 
@@ -74,7 +76,9 @@ def _move(file_ids: Sequence[int]) -> None:
         moves = parse.moves(session, file_ids)
     for move in moves:
         try:
-            brokers.broker_for(move.broker, settings()).move(move.old_path, move.new_path)
+            broker = brokers.broker_for(move.broker, settings())
+            moving = partial(broker.move, move.old_path, move.new_path)
+            patience.within(f"workspace {move.workspace_id}", moving, MOVE_PATIENCE_S)
         except BrokerError as error:
             logger.error("file %d stays where it is for now: %s", move.file_id, error)
             continue

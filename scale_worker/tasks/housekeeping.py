@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from scale_core import brokers, patience
 from scale_core.db.session import Sessions, transaction
 from scale_core.errors import BrokerError
-from scale_core.services import file, idempotency, retention
+from scale_core.services import file, idempotency, retention, sign_in
 from scale_core.services.file import Removal
 from scale_core.timestamps import utcnow
 from scale_worker.celery_app import app, sessions, settings
@@ -45,6 +45,11 @@ def _remove(removal: Removal) -> bool:
 def forget_idempotency_keys() -> None:
     with transaction(sessions()) as session:
         idempotency.forget(session, utcnow())
+    limits = sign_in.Limits(
+        timedelta(seconds=settings().session_idle_s), timedelta(seconds=settings().session_longest_s)
+    )
+    with transaction(sessions()) as session:
+        sign_in.forget(session, limits, utcnow())
 
 
 def remove_old(sessions: Sessions, now: datetime) -> None:
@@ -55,6 +60,7 @@ def remove_old(sessions: Sessions, now: datetime) -> None:
         "events": settings().keep_events_days,
         "metrics": settings().keep_metrics_days,
         "load": settings().keep_load_days,
+        "audit": settings().keep_audit_days,
     }
     until = time.monotonic() + REMOVE_S
     for kind in retention.KINDS:

@@ -21,7 +21,7 @@ from scale_core.services import arrival, ingest, strike
 from scale_core.services.arrival import Listed, ScanResult
 from scale_core.services.strike import ActiveStrike
 from scale_core.timestamps import utcnow
-from scale_worker import strike_directory
+from scale_worker import strike_directory, strike_watcher
 from scale_worker.celery_app import app, sessions, settings
 from scale_worker.strike_watcher import Place, StrikeWatcher
 
@@ -58,19 +58,20 @@ def watch_directories(**_: Any) -> StrikeWatcher | None:
 
 
 def _places() -> dict[int, Place]:
+    """Where each Strike watches; one that waits is started, however seldom scans are."""
     with transaction(sessions()) as session:
-        watched = strike.watched(session)
+        watched = strike.active(session, utcnow())
     places = {}
     for each in watched:
         mount = each.configuration["mount"]
         with suppress(BrokerError):  # the scan says so
-            places[each.id] = Place(mount, _directory(mount))
+            places[each.id] = Place(mount, _directory(mount, strike_watcher.PATIENCE_S))
     return places
 
 
-def _directory(mount: str) -> Path:
+def _directory(mount: str, patience_s: float | None = None) -> Path:
     """A Strike's directory on this machine, mounted if need be. Raises BrokerError."""
-    return within(mount, lambda: require_harmless(resolve_mount(mount, settings().mounts)))
+    return within(mount, lambda: require_harmless(resolve_mount(mount, settings().mounts)), patience_s)
 
 
 def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
@@ -79,13 +80,13 @@ def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
     What goes wrong is left to the next scan, which says so.
     """
     with transaction(sessions()) as session:
-        watched = strike.watched(session, strike_id)
+        watched = strike.active_one(session, strike_id)
         began = arrival.clock(session)
-    if not watched:
+    if watched is None:
         return True
     if names is None:
-        return scan(watched[0])
-    mount = watched[0].configuration["mount"]
+        return scan(watched)
+    mount = watched.configuration["mount"]
     try:
         directory = _directory(mount)
         listing = within(mount, lambda: strike_directory.look_at(directory, names))
@@ -94,11 +95,11 @@ def look_at(strike_id: int, names: frozenset[str] | None) -> bool:
     with transaction(sessions()) as session:
         if not try_advisory_lock(session, f"strike-{strike_id}"):
             return False
-        configuration = watched[0].configuration
+        configuration = watched.configuration
         result = arrival.record_listing(session, strike_id, configuration, listing, frozenset(), utcnow(), began)
     _recorded(strike_id, result)
     if result.deferred:
-        _tidy(strike_id, mount, directory, result.deferred, set())
+        _tidy(strike_id, mount, directory, result.deferred, {})
     return True
 
 
@@ -128,7 +129,7 @@ def scan(watched: ActiveStrike) -> bool:
             session, watched.id, watched.configuration, seen.listing, seen.vanished, utcnow(), began
         )
         strike.record_scan(session, watched.id, None, utcnow(), files_seen=len(seen.listing))
-        done = ingest.finished_ingests(session, seen.originals) if seen.originals else set()
+        done = ingest.finished_ingests(session, seen.originals) if seen.originals else {}
     _recorded(watched.id, result)
     if result.deferred or done:
         _tidy(watched.id, mount, directory, result.deferred, done)
@@ -157,12 +158,12 @@ def _look(directory: Path, in_transfer: frozenset[str], suffix: str) -> _Seen:
     return _Seen(listing, vanished, strike_directory.pending_originals(directory))
 
 
-def _tidy(strike_id: int, mount: str, directory: Path, deferred: Sequence[str], done: set[int]) -> None:
+def _tidy(strike_id: int, mount: str, directory: Path, deferred: Sequence[str], done: Mapping[int, int | None]) -> None:
     def move_and_remove() -> None:
         for name in deferred:
             strike_directory.defer(directory, name)
-        for ingest_id in done:
-            strike_directory.remove_originals(directory, ingest_id)
+        for ingest_id, file_size in done.items():
+            strike_directory.remove_originals(directory, ingest_id, file_size)
 
     try:
         within(mount, move_and_remove, TIDY_S)

@@ -23,6 +23,7 @@ STATEMENTS = {
     "/job-types/running/": 3,
     "/job-types/system-failures/": 4,
     "/jobs/updates/": 3,
+    "/recipes/jobs/": 3,
     "/jobs/executions/": 3,
     "/products/updates/": 4,
     "/queue/status/": 3,

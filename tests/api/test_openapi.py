@@ -14,6 +14,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from scale_api.openapi import _examples as examples_of_operations
+from scale_core.documents import workspace_configuration
 from scale_core.settings import Settings
 
 
@@ -113,6 +114,13 @@ def test_the_documentation_needs_no_internet(client: FlaskClient, settings: Sett
     assert "http://" not in page
     assert "https://" not in page
     assert client.get("/docs/assets/swagger-ui-bundle.js").status_code == 200
+
+
+def test_examples_of_workspaces_are_accepted_and_one_is_there_for_every_broker(document: dict[str, Any]) -> None:
+    shown = document["components"]["schemas"]["WorkspaceBody"]["properties"]["json_config"]["examples"]
+    assert [workspace_configuration.normalize(each)["broker"]["type"] for each in shown] == list(
+        workspace_configuration.Broker.schemas
+    )
 
 
 def test_operations_say_who_may_and_how_to_show_it(document: dict[str, Any]) -> None:

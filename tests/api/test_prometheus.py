@@ -16,10 +16,12 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from scale_api import create_app
+from scale_core.db.ingest import Ingest
 from scale_core.db.node import Scheduler
 from scale_core.db.queue import Queue
+from scale_core.domain.ingest import IngestStatus
 from scale_core.domain.job import ExecutionStatus
-from scale_core.services import error
+from scale_core.services import error, strike
 from scale_core.settings import CHECKOUT, Settings
 from scale_core.timestamps import utcnow
 from scale_worker.task_figures import TaskFigures
@@ -114,3 +116,23 @@ def test_celery_tasks_are_counted(settings: Settings, sessions: Callable[[], Ses
     away = create_app(replace(settings, broker_url="redis://127.0.0.1:1"), sessions).test_client()
     assert ("scale_executions_running",) in read(away)
     TaskFigures("redis://127.0.0.1:1").end("one", "x", "SUCCESS")
+
+
+def test_each_strike_says_whether_it_keeps_up(client: FlaskClient, session: Session) -> None:
+    store = factories.make_workspace(session)
+    well, stuck = factories.make_strike(session, store), factories.make_strike(session, store)
+    strike.record_scan(session, well.id, None, utcnow(), files_seen=1)
+    strike.record_scan(session, stuck.id, "the directory /incoming does not answer", utcnow())
+    for status, hours in ((IngestStatus.QUEUED, 1), (IngestStatus.ERRORED, 2), (IngestStatus.INGESTED, 3)):
+        session.add(
+            Ingest(
+                file_name=status.value, strike_id=well.id, status=status, transfer_path="/incoming/x",
+                bytes_transferred=1, transfer_started=utcnow(), created=utcnow() - timedelta(hours=hours),
+            )
+        )  # fmt: skip
+    session.commit()
+    found = read(client)
+    assert round(found["scale_strike_lag_seconds", well.name] / 3600, 1) == 1
+    assert found["scale_strike_lag_seconds", stuck.name] == 0
+    assert [found["scale_strike_errors", each.name] for each in (well, stuck)] == [1, 0]
+    assert [found["scale_strike_readable", each.name] for each in (well, stuck)] == [1, 0]

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
-from scale_core.db.account import Account, ApiToken
+from scale_core.db.account import Account, ApiToken, Audit
 from scale_core.db.file import ScaleFile, Workspace
 from scale_core.db.ingest import Ingest, Strike
 from scale_core.db.job import Error, Job, JobExecution, JobType
@@ -20,6 +20,7 @@ from scale_core.db.recipe import Recipe, RecipeType
 from scale_core.db.trigger import TriggerEvent, TriggerRule
 from tests.api.guarded import make_account, make_token
 from tests.api.world import World
+from tests.conftest import NOW
 
 # path of the list -> the model of its rows, and what the list adds to them
 LISTS: dict[str, tuple[Any, set[str]]] = {
@@ -28,6 +29,7 @@ LISTS: dict[str, tuple[Any, set[str]]] = {
     "/job-types/": (JobType, set()),
     "/recipe-types/": (RecipeType, set()),
     "/recipes/": (Recipe, set()),
+    "/recipes/jobs/": (Recipe, {"jobs"}),
     "/jobs/": (Job, set()),
     "/jobs/updates/": (Job, {"input_files"}),
     "/jobs/executions/": (Job, {"latest_job_exe"}),
@@ -44,6 +46,7 @@ LISTS: dict[str, tuple[Any, set[str]]] = {
     "/trigger-events/": (TriggerEvent, set()),
     "/accounts/": (Account, set()),
     "/tokens/": (ApiToken, set()),
+    "/audit/": (Audit, set()),
 }
 
 # lists whose rows are put together here: which of their values are rows, of which model
@@ -61,6 +64,8 @@ COMPOSED: dict[str, dict[str, Any]] = {
 @pytest.fixture(autouse=True)
 def _somebody(session: Session) -> None:
     make_token(session, make_account(session))
+    session.add(Audit(occurred=NOW, via="open", operation="x", object_type="job", before={"a": 1}, after=None))
+    session.commit()
 
 
 @pytest.mark.parametrize("path", LISTS)

@@ -93,6 +93,7 @@ LISTS = [
     ("/job-types/system-failures/", words("job_type error count first_error last_error")),
     ("/recipe-types/", RECIPE_TYPE),
     ("/recipes/", RECIPE),
+    ("/recipes/jobs/", RECIPE | {"jobs"}),
     ("/jobs/", JOB),
     ("/jobs/updates/", JOB | {"input_files"}),
     ("/jobs/executions/", JOB | {"latest_job_exe"}),

@@ -126,6 +126,9 @@ def test_strikes(client: FlaskClient, session: Session, tmp_path: Path) -> None:
     assert set(made) == STRIKE_LISTED | {"configuration"}
     edited = client.patch(f"/strikes/{made['id']}/", json={"title": "T"})
     assert (edited.status_code, edited.json["title"]) == (200, "T")
+    shared = client.post("/strikes/validation/", json={**body, "name": "third"}).json["warnings"]
+    assert [w["id"] for w in shared] == ["mount_shared", "mount_shared"]
+    assert "The Strike 's' watches the same directory" in shared[0]["details"]
     moved = {**body, "configuration": factories.strike_configuration(store, "localhost:/opt")}
     assert [w["id"] for w in client.post("/strikes/validation/", json=moved).json["warnings"]] == ["mount_change"]
     bad = factories.strike_configuration(store, mount, filename_regex="(")

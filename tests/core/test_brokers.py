@@ -214,3 +214,28 @@ def test_set_aside_numbers_what_is_there_already(tmp_path: Path) -> None:
 def test_set_aside_of_nothing_says_so(tmp_path: Path) -> None:
     with pytest.raises(BrokerError, match="gone"):
         brokers.set_aside(tmp_path / "gone", tmp_path / "aside")
+
+
+def test_what_dead_copies_left_is_removed_and_what_is_written_stays(tmp_path: Path) -> None:
+    broker, local = brokers.LocalBroker(tmp_path / "store"), tmp_path / "local"
+    broker.root.mkdir()
+    local.write_bytes(b"x" * 10)
+    broker.tidy("a/b.txt")
+
+    def look() -> None:
+        broker.tidy("a/b.txt")
+        broker.tidy("a/c.txt")
+        names.append(sorted(path.name for path in (broker.root / "a").iterdir()))
+
+    names: list[list[str]] = []
+    broker.store(local, "a/b.txt", progress=look)
+    (held,) = names[0]
+    assert held.startswith(brokers.TEMPORARY_PREFIX), "its own copy is being written"
+    for name in (held, f"{held[:-1]}!", f"{brokers.TEMPORARY_PREFIX}another"):
+        (broker.root / "a" / name).write_bytes(b"half")
+    broker.tidy("a/c.txt")
+    broker.tidy("a/b.txt")
+    assert sorted(path.name for path in (broker.root / "a").iterdir()) == [
+        f"{brokers.TEMPORARY_PREFIX}another",
+        "b.txt",
+    ]

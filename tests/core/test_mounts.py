@@ -11,13 +11,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scale_core import mounts
-from scale_core.brokers import broker_for, resolve_mount
-from scale_core.errors import BrokerError, ConfigurationError
+from scale_core.brokers import LocalBroker, broker_for, resolve_mount
+from scale_core.documents import workspace_configuration
+from scale_core.errors import BrokerError, ConfigurationError, Invalid
 from scale_core.mounts import NFS_OPTIONS, Mounts, file_system, mount_points, require_harmless
 from scale_core.settings import Settings
 from scale_worker.mesos.messages import executor_config
@@ -77,7 +79,9 @@ def test_an_export_that_is_allowed_is_mounted_once(machine: Machine) -> None:
     assert point.parent == machine.root
     assert file_system(point) == "tmpfs"
     point.joinpath("feed/one").mkdir(parents=True)
-    store = broker_for({"type": "nfs", "mount": "filer:/exports/feed"}, machine.mounts)
+    settings = replace(Settings.from_environ({}), mounts=machine.mounts)
+    store = broker_for({"type": "nfs", "mount": "filer:/exports/feed"}, settings)
+    assert isinstance(store, LocalBroker)
     assert store.root == found.parent
     assert len(machine.calls) == 1
     assert resolve_mount("filer:/exports", machine.mounts) == point
@@ -183,6 +187,22 @@ def test_directories_of_the_operating_system_are_no_feeds(directory: str, tmp_pa
             require_harmless(path)
     with pytest.raises(BrokerError, match="belongs to the operating system"):
         require_harmless(Path("/"))
+
+
+@pytest.mark.parametrize(
+    ("broker", "field"),
+    [
+        ({"type": "host", "host_path": "/etc"}, "host_path"),
+        ({"type": "host", "host_path": "/srv/../etc/x"}, "host_path"),
+        ({"type": "host", "host_path": "//usr"}, "host_path"),
+        ({"type": "host", "host_path": "/"}, "host_path"),
+        ({"type": "nfs", "mount": "localhost:/etc"}, "mount"),
+        ({"type": "nfs", "nfs_path": "127.0.0.1:/a/../usr/lib"}, "mount"),
+    ],
+)
+def test_directories_of_the_operating_system_are_no_workspaces(broker: dict[str, str], field: str) -> None:
+    with pytest.raises(Invalid, match=f"broker.{field}: .* belongs to the operating system"):
+        workspace_configuration.normalize({"version": "1.0", "broker": broker})
 
 
 def test_other_directories_are_with_links_resolved(tmp_path: Path) -> None:

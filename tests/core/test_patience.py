@@ -1,41 +1,53 @@
-"""Places that do not answer: whoever asks goes on, and one lost thread is enough."""
+"""Waiting for what may never answer: once, by one thread, and anew in a process that was forked."""
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Iterator
 
 import pytest
 
+from scale_core import patience
 from scale_core.errors import BrokerError
-from scale_core.patience import within
 
 
-def test_answers_and_errors_come_through() -> None:
-    assert within("quick:/", lambda: 7) == 7
-    with pytest.raises(ZeroDivisionError):
-        within("quick:/", lambda: 1 // 0)
-    with pytest.raises(TimeoutError, match="the function's own"):
-        within("quick:/", lambda: _raise(TimeoutError("the function's own")))
+@pytest.fixture
+def hanging() -> Iterator[threading.Event]:
+    """A place "far" that does not answer before the event is set."""
+    answers = threading.Event()
+    with pytest.raises(BrokerError, match="far does not answer"):
+        patience.within("far", lambda: answers.wait(60), 0.1)
+    yield answers
+    answers.set()
 
 
-def test_a_place_that_hangs_is_touched_by_one_thread_only_until_it_answers() -> None:
-    answer, touched = threading.Event(), []
-
-    def touch() -> str:
-        touched.append(1)
-        answer.wait(60)
-        return "done"
-
-    for _ in range(3):
-        with pytest.raises(BrokerError, match="stuck:/ does not answer"):
-            within("stuck:/", touch, 0.05)
-    assert touched == [1]
-    assert within("other:/", lambda: 1) == 1, "others are not held up"
-    (thread,) = [each for each in threading.enumerate() if each.name == "touching stuck:/"]
-    answer.set()
-    thread.join(60)
-    assert within("stuck:/", touch) == "done"
+def test_others_are_asked_and_it_is_asked_again_when_it_answers(hanging: threading.Event) -> None:
+    assert patience.within("near", lambda: 3) == 3
+    asked = threading.Event()
+    with pytest.raises(BrokerError, match="far does not answer"):
+        patience.within("far", asked.set)
+    assert not asked.is_set(), "not while it hangs"
+    hanging.set()
+    for thread in threading.enumerate():
+        if thread.name == "touching far":
+            thread.join(30)
+    assert patience.within("far", lambda: 4) == 4
 
 
-def _raise(error: Exception) -> None:
-    raise error
+def test_what_the_function_raises_is_raised() -> None:
+    for error in (ValueError("its own"), TimeoutError("its own")):
+        with pytest.raises(type(error), match="its own"):
+            patience.within("near", lambda error=error: (_ for _ in ()).throw(error))
+
+
+def test_a_forked_process_waits_for_nobody_of_its_parent(hanging: threading.Event) -> None:
+    """Threads are not forked: neither the one that hangs, nor one that just holds the lock."""
+    with patience._lock:
+        child = os.fork()
+        if not child:
+            answer = patience.within("far", lambda: 7, 30)
+            os._exit(answer)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 7
+    assert not hanging.is_set()

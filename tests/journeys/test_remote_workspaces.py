@@ -115,6 +115,33 @@ def test_a_server_that_comes_back(remote: Scale, counter: dict[str, Any], s3: S3
     assert [node["is_paused"] for node in remote.results("nodes/")] == [False]
 
 
+PARSE = (
+    'import json, sys; json.dump({"version": "1.1", "output_data": [], "parse_results": [{"filename": "ein Name.dat", '
+    '"data_types": ["parsed"], "new_workspace_path": "parsed/here"}]}, open("results_manifest.json", "w"))'
+)
+
+
+def test_a_parsed_source_moves_within_its_bucket(remote: Scale, s3: S3Server) -> None:
+    parser = remote.make_job_type(
+        "parser", sys.executable, f"-c '{PARSE}' ${{file}}", inputs=[{"name": "file", "type": "file"}], outputs=[]
+    )
+    (source,) = remote.results("sources/")
+    job_id = remote.queue(parser, input_data=[{"name": "file", "file_id": source["id"]}], output_data=[])
+    job = remote.until(job_id, "COMPLETED", "FAILED")
+    assert job["status"] == "COMPLETED", job["reason"]
+    wait_for("the move", lambda: list(s3.files()) == ["raw/parsed/here/ein Name.dat"])
+    wait_for("its record", lambda: remote.run_sql("SELECT 1 FROM scale_file WHERE moving_to IS NOT NULL") == [])
+    assert remote.content(source["id"]) == CONTENT
+
+
+def test_a_deleted_product_leaves_its_server(remote: Scale, ftp: FtpServer) -> None:
+    before = len(ftp.files())
+    product = remote.results("products/")[0]
+    assert remote.request("DELETE", f"products/{product['id']}/").status_code == 204
+    wait_for("the file to go", lambda: len(ftp.files()) == before - 1)
+    assert remote.request("GET", f"files/{product['id']}/content/").status_code == 404
+
+
 def job_of(remote: Scale, job_type: dict[str, Any]) -> dict[str, Any]:
     """The one job of the type, at its end."""
     (found,) = wait_for("the rule's job", lambda: remote.results("jobs/", job_type_name=job_type["name"]))

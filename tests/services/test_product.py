@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from scale_core.db.file import FileAncestryLink, ScaleFile, Workspace
@@ -302,3 +302,28 @@ def test_a_path_that_another_file_has_by_now_is_left_alone(
     assert file.removals(session, 10, NOW) == []
     session.expire_all()
     assert made.removal_due is None
+
+
+def test_ten_thousand_products_of_one_execution(session: Session) -> None:
+    """In a number of statements that does not follow theirs: they are written a thousand at a time."""
+    store = make.make_workspace(session)
+    grandparent, parent = make.make_source(session, store), make.make_source(session, store)
+    inputs, outputs = [{"name": "in", "type": "files"}], [{"name": "out", "type": "files"}]
+    type_ = make.make_job_type(session, interface=make.interface(inputs, outputs))
+    job = job_on(session, type_, store, grandparent, parent)
+    names = [f"{number:05d}.txt" for number in range(10_000)]
+    files = tuple(make.stored_file("out", store, name) for name in names)
+    ended = make.end(session, make.run(session, job), files=files)
+    statements: list[str] = []
+    event.listen(session.connection(), "before_cursor_execute", lambda *given: statements.append(given[2]))
+
+    execution.finish(session, [ended.id], NOW)
+
+    assert len(statements) < 100
+    session.expire_all()
+    assert job.status is JobStatus.COMPLETED
+    query = select(ScaleFile.file_name).where(ScaleFile.job_exe_id == ended.id, ScaleFile.is_published)
+    assert list(session.scalars(query.order_by(ScaleFile.id))) == names
+    links = select(func.count()).select_from(FileAncestryLink).where(FileAncestryLink.job_exe_id == ended.id)
+    assert session.scalar(links) == 2 * 10_000
+    assert len(job.results["output_data"][0]["file_ids"]) == 10_000

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from scale_core.db.account import Audit
 from scale_core.db.job import JobExecutionLog, JobLoad
 from scale_core.db.metrics import MetricsError, MetricsIngest, MetricsJobType
 from scale_core.db.trigger import TriggerEvent
@@ -15,7 +16,7 @@ from scale_core.services import error, retention
 from tests import factories as make
 from tests.conftest import NOW
 
-DAYS = {"logs": 10.0, "events": 10.0, "metrics": 10.0, "load": 10.0}
+DAYS = {"logs": 10.0, "events": 10.0, "metrics": 10.0, "load": 10.0, "audit": 10.0}
 OLD, YOUNG = NOW - timedelta(days=11), NOW - timedelta(days=9)
 
 
@@ -35,6 +36,7 @@ def fill(session: Session, moments: list[datetime]) -> None:
                 MetricsIngest(strike_id=strike.id, occurred=moment.date()),
                 MetricsError(error_id=cause.id, occurred=moment.date()),
                 TriggerEvent(type="USER", description={}, occurred=moment),
+                Audit(occurred=moment, via="open", operation="PATCH /scheduler/", object_type="scheduler"),
             ]
         )
     session.flush()
@@ -44,6 +46,7 @@ TIMES = {
     "logs": JobExecutionLog.created,
     "events": TriggerEvent.occurred,
     "load": JobLoad.measured,
+    "audit": Audit.occurred,
     "metrics_job_type": MetricsJobType.occurred,
     "metrics_ingest": MetricsIngest.occurred,
     "metrics_error": MetricsError.occurred,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from scale_core.settings import CHECKOUT
 from scale_server import postgres
@@ -16,6 +16,8 @@ from tests.journeys import scale_process
 from tests.journeys.scale_process import Scale
 from tests.ui import browser as browsers
 from tests.ui.world import World, make_world
+
+expect.set_options(timeout=20_000)  # the machine may be busy
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -109,6 +109,119 @@ def test_pause_and_resume_scheduling(page: Page, scale: Scale) -> None:
     assert scale.get("scheduler/") == {"is_paused": False}
 
 
+def test_pause_a_node_with_a_reason_and_resume_it(page: Page, world: World, scale: Scale) -> None:
+    open_page(page, "/nodes")
+    page.get_by_role("button", name="Pause…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("a new disk")
+    dialog.get_by_role("button", name="Pause it").click()
+    expect(page.locator("tbody")).to_contain_text("a new disk")
+    node = scale.get(f"nodes/{world.node}/")
+    assert (node["is_paused"], node["pause_reason"]) == (True, "a new disk")
+    page.get_by_role("link", name=node["hostname"]).first.click()
+    expect(page.locator(".standing")).to_have_text("Paused: a new disk")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("button", name="Pause…")).to_be_visible()
+    assert not scale.get(f"nodes/{world.node}/")["is_paused"]
+
+
+def test_pause_a_type_from_the_queue_and_take_it_back(page: Page, world: World, scale: Scale) -> None:
+    open_page(page, "/queue")
+    expect(page.locator(".reasons")).to_contain_text("needs 64 cpus")
+    page.get_by_role("button", name="Pause Mosaic 1.0").click()
+    expect(page.locator(".reasons")).to_have_text(re.compile("its job type is paused"))
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="Pause Mosaic 1.0")).to_be_visible()
+    assert not scale.get(f"job-types/{world.giant}/")["is_paused"]
+
+
+def test_make_a_strike_with_a_mistake_mend_it_and_see_a_file_come_in(
+    page: Page, scale: Scale, watched: Watched
+) -> None:
+    watched.expects_refusal = True  # of the validation
+    directory = scale.home / "incoming" / "by-hand"
+    directory.mkdir()
+    open_page(page, "/strikes")
+    page.get_by_role("link", name="New Strike").click()
+    page.get_by_label("Name", exact=True).fill("by-hand")
+    page.get_by_label("Directory").fill(f"localhost:{directory}-typo")
+    page.get_by_label("Names that begin as").fill(r"scene_\d+[.]txt$")
+    page.get_by_label("Workspace").select_option("scenes")
+    page.get_by_label("Path in it").fill("by-hand")
+    expect(page.locator(".field-problem")).to_contain_text("does not exist on this machine")
+    expect(page.get_by_role("button", name="Start watching")).to_be_disabled()
+    page.get_by_label("Directory").fill(f"localhost:{directory}")
+    expect(page.get_by_text("Nothing is wrong with it.")).to_be_visible()
+    page.get_by_label("Names, one a line").fill("scene_12.txt\nscene_xii.txt")
+    trial = page.get_by_role("list", name="What becomes of these names")
+    expect(trial).to_contain_text("rule 1: scenes/by-hand")
+    expect(trial).to_contain_text("no rule: deferred")
+    page.get_by_role("button", name="Start watching").click()
+    expect(page.locator(".status", has_text="Watching")).to_be_visible()
+    scale.ingest_file(directory, "scene_12.txt", b"by hand\n")
+    page.get_by_role("link", name="Files taken in").click()
+    expect(page.get_by_role("link", name="scene_12.txt")).to_be_visible()
+
+
+def test_from_the_grid_of_recipes_to_the_log_of_a_job(page: Page, world: World) -> None:
+    open_page(page, "/recipes")
+    row = page.locator("tbody tr", has_text="find-and-copy").first
+    expect(row.get_by_role("link", name="copy: Completed")).to_be_visible()
+    row.get_by_role("link", name=str(world.recipe), exact=True).click()
+    page.locator(".graph a", has_text="find").first.click()
+    expect(page).to_have_url(re.compile(rf"/ui/jobs/{world.completed}$"))
+    expect(page.get_by_role("log")).to_contain_text("found 12 boats")
+    page.get_by_role("link", name=f"Recipe {world.recipe}").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Recipe {world.recipe}")
+
+
+def test_make_a_job_type_with_a_mistake_read_what_is_wrong_and_mend_it(
+    page: Page, scale: Scale, watched: Watched
+) -> None:
+    watched.expects_refusal = True  # of the validation
+    open_page(page, "/job-types")
+    page.get_by_role("link", name="New job type").click()
+    page.get_by_label("Name", exact=True).fill("by-hand")
+    interface = page.get_by_label("Interface")
+    interface.fill('{"version": "1.0", "command": "true", "command_arguments": "${nothing}"}')
+    expect(page.locator(".field-problem, .verdict").first).to_be_visible()
+    page.get_by_label("Memory in MiB").fill("much")
+    expect(page.locator(".field-problem", has_text="is not a number")).to_be_visible()
+    expect(page.get_by_role("button", name="Make it")).to_be_disabled()
+    page.get_by_label("Memory in MiB").fill("32")
+    interface.fill('{"version": "1.0", "command": "true", "command_arguments": ""}')
+    expect(page.get_by_text("Nothing is wrong with it.")).to_be_visible()
+    page.get_by_role("button", name="Make it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("by-hand")
+    (made,) = scale.results("job-types/", name="by-hand")
+    assert (made["mem_required"], made["version"]) == (32, "1.0")
+
+
+def test_build_a_recipe_of_two_jobs(page: Page, scale: Scale) -> None:
+    open_page(page, "/recipe-types/new")
+    page.get_by_label("Name", exact=True).fill("built-by-hand")
+    for title in ("Feature finder 1.0", "Copier 1.0"):
+        page.get_by_label("Job type").select_option(label=title)
+        page.get_by_role("button", name="Add it").click()
+    graph = page.get_by_role("group", name="What depends on what")
+    expect(graph.locator(".graph-node")).to_have_count(3)
+    page.get_by_role("button", name="Make it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("built-by-hand")
+    (made,) = [each for each in scale.results("recipe-types/") if each["name"] == "built-by-hand"]
+    connections = made["definition"]["jobs"][1]["dependencies"]
+    assert connections == [{"name": "feature-finder", "connections": [{"output": "features", "input": "scene"}]}]
+
+
+def test_trace_a_product_to_its_source_and_back(page: Page, world: World) -> None:
+    open_page(page, "/files")
+    expect(page.locator(".footprint").first).to_be_visible()
+    page.get_by_role("link", name="copy.txt", exact=True).click()
+    page.get_by_role("link", name="scene_harbour.txt").click()
+    expect(page).to_have_url(re.compile(rf"/ui/files/{world.source}$"))
+    page.get_by_role("link", name="copy.txt").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("copy.txt")
+
+
 def test_go_anywhere_by_keys(page: Page, world: World) -> None:
     open_page(page, "/")
     page.keyboard.press("?")

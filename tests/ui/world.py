@@ -46,9 +46,10 @@ class World:
     recipe_type: int
     recipe: int
     strike: int
+    node: int
 
 
-NOWHERE = World(Path(), 0, 0, 0, 0, 0, 0, 0, (0, 0, 0), 0, 0, 0, 0, 0)
+NOWHERE = World(Path(), 0, 0, 0, 0, 0, 0, 0, (0, 0, 0), 0, 0, 0, 0, 0, 0)
 
 
 def make_world(scale: Scale) -> World:
@@ -104,6 +105,7 @@ def make_world(scale: Scale) -> World:
     return World(
         incoming, products, source["id"], finder["id"], checker["id"], talker["id"], giant["id"], first, failed,
         running, waiting, recipe_type, recipe["id"], strike,
+        scale.results("nodes/")[0]["id"],
     )  # fmt: skip
 
 

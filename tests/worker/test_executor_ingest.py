@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from scale_core.domain.execution import IngestItem, IngestOutcome, Outcome
+from scale_worker import strike_directory
+from scale_worker.executor.cancel import Cancellation
 from tests.worker.executions import WORKSPACE, Bench
 
 CHECKSUM = hashlib.sha256(b"content").hexdigest()
@@ -154,3 +156,41 @@ def test_one_bad_file_does_not_stop_the_others(bench: Bench) -> None:
     assert [result.result for result in outcome.ingests] == ["stored"] * len(names) + ["error"]
     assert not outcome.succeeded
     assert {path.rpartition("/")[2] for path in bench.stored()} == set(names)
+
+
+def test_a_file_that_is_still_written_to_is_not_stored(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = drop(bench, content=b"x" * 3 * 2**20)
+    growing = path.open("ab")
+    real = Cancellation.check
+
+    def check(self: Cancellation) -> None:
+        growing.write(b"more")
+        growing.flush()
+        real(self)
+
+    monkeypatch.setattr(Cancellation, "check", check)
+    outcome = ingest(bench, item(bench))
+    assert not outcome.succeeded
+    assert "was written to while it was read; it is not complete yet" in (outcome.ingests[0].error or "")
+    assert bench.stored() == {}
+    growing.close()
+    monkeypatch.setattr(Cancellation, "check", real)
+    assert ingest(bench, item(bench)).succeeded
+    (stored,) = bench.stored().values()
+    assert stored == (bench.root / "strike/ingesting/3/a.png").read_bytes()
+    assert len(stored) > 3 * 2**20
+
+
+def test_what_was_written_after_it_had_been_stored_is_not_lost(bench: Bench) -> None:
+    drop(bench)
+    assert ingest(bench, item(bench)).succeeded
+    with (bench.root / "strike/ingesting/3/a.png").open("ab") as growing:
+        growing.write(b" and more")
+    strike_directory.remove_originals(bench.root / "strike", 3, 7)
+    assert files(bench) == ["a.png"]
+    assert (bench.root / "strike/a.png").read_bytes() == b"content and more"
+    assert ingest(bench, item(bench, ingest_id=4)).succeeded is False, "never onto the other file"
+    assert files(bench) == ["ingesting/4/a.png"]
+    drop(bench, content=b"newer")
+    strike_directory.remove_originals(bench.root / "strike", 4, 7)
+    assert files(bench) == ["a.png", "ingesting/4/a.png"], "nor onto one that arrived meanwhile"

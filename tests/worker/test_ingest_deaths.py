@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from scale_core.brokers import TEMPORARY_PREFIX
 from scale_core.domain.execution import IngestOutcome
 from scale_worker import strike_directory
-from scale_worker.executor import ingest as executor
 from tests.worker.executions import Bench
 from tests.worker.test_executor_ingest import drop, files, ingest, item
 
@@ -89,16 +89,7 @@ def check_safe(bench: Bench) -> None:
     """The original is somewhere, whole; under its final name there is all of it or nothing."""
     assert any(is_whole(bench.root / "strike" / place) for place in PLACES), files(bench)
     for path, content in bench.stored().items():
-        assert content == CONTENT or Path(path).name.startswith(executor_temporary()), path
-
-
-def executor_temporary() -> str:
-    from_brokers: str = executor.Broker.store.__globals__["TEMPORARY_PREFIX"]
-    return from_brokers
-
-
-def under_final_names(bench: Bench) -> dict[str, bytes]:
-    return {p: c for p, c in bench.stored().items() if not Path(p).name.startswith(executor_temporary())}
+        assert content == CONTENT or Path(path).name.startswith(TEMPORARY_PREFIX), path
 
 
 def test_killed_at_each_step_of_storing(make_bench: Callable[[], Bench]) -> None:
@@ -110,7 +101,7 @@ def test_killed_at_each_step_of_storing(make_bench: Callable[[], Bench]) -> None
         check_safe(bench)
         outcome = ingest(bench, item(bench))
         assert outcome.ingests == (IngestOutcome(3, "stored", len(CONTENT), CHECKSUM, "image/png"),), number
-        assert under_final_names(bench) == {"2026/11/22/a.png": CONTENT}
+        assert bench.stored() == {"2026/11/22/a.png": CONTENT}
         assert files(bench) == ["ingesting/3/a.png"]
     assert number > 10, "each act was met"
 
@@ -120,9 +111,9 @@ def test_killed_in_the_middle_of_a_write(make_bench: Callable[[], Bench], writte
     bench = make_bench()
     assert killed(move(bench), bench.root, 0, file_limit=written)
     check_safe(bench)
-    assert under_final_names(bench) == {}
+    assert "2026/11/22/a.png" not in bench.stored()
     assert ingest(bench, item(bench)).ingests[0].checksum == CHECKSUM
-    assert under_final_names(bench) == {"2026/11/22/a.png": CONTENT}
+    assert bench.stored() == {"2026/11/22/a.png": CONTENT}
 
 
 def test_killed_at_each_step_of_setting_a_duplicate_aside(make_bench: Callable[[], Bench]) -> None:
@@ -134,7 +125,7 @@ def test_killed_at_each_step_of_setting_a_duplicate_aside(make_bench: Callable[[
         check_safe(bench)
         outcome = ingest(bench, item(bench, known_checksums=(CHECKSUM,)))
         assert outcome.ingests == (IngestOutcome(3, "duplicate", len(CONTENT), CHECKSUM, "image/png"),), number
-        assert under_final_names(bench) == {}
+        assert bench.stored() == {}
         assert files(bench) == ["duplicate/a.png"]
     assert number > 10
 
@@ -147,10 +138,12 @@ def test_killed_at_each_step_of_removing_an_original(make_bench: Callable[[], Be
         bench = make_bench()
         ingest(bench, item(bench))
         strike = bench.root / "strike"
-        is_dying = killed(lambda strike=strike: strike_directory.remove_originals(strike, 3), strike, number)
-        assert under_final_names(bench) == {"2026/11/22/a.png": CONTENT}
+        is_dying = killed(
+            lambda strike=strike: strike_directory.remove_originals(strike, 3, len(CONTENT)), strike, number
+        )
+        assert bench.stored() == {"2026/11/22/a.png": CONTENT}
         assert strike_directory.pending_originals(strike) == ([3] if is_dying else []), "the next scan finds it"
-        strike_directory.remove_originals(strike, 3)
+        strike_directory.remove_originals(strike, 3, len(CONTENT))
         assert (files(bench), strike_directory.pending_originals(strike)) == ([], [])
     assert number > 2
 
@@ -176,7 +169,7 @@ def test_the_order_of_it_all(make_bench: Callable[[], Bench], monkeypatch: pytes
 
     def role(path: object) -> str:
         name = os.fsdecode(path)  # type: ignore[arg-type]
-        if Path(name).name.startswith(executor_temporary()):
+        if Path(name).name.startswith(TEMPORARY_PREFIX):
             return "temporary"
         if "/strike" in name:
             return "feed"

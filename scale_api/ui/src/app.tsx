@@ -6,12 +6,14 @@ import { now } from "./core/clock";
 import { relative } from "./core/format";
 import { useKeys } from "./core/keys";
 import { isHeld, silentSince, useLive } from "./core/live";
+import { mustSignIn, session } from "./core/session";
 import { isUtc, theme } from "./core/settings";
 import type { SystemStatus } from "./core/types";
 import { type Entry, find, PAGES } from "./pages";
 import { Help } from "./parts/help";
 import { Empty, Page, Skeleton } from "./parts/page";
 import { Palette } from "./parts/palette";
+import { Account, Gate } from "./parts/sign-in";
 import { Toasts } from "./parts/toasts";
 
 const GROUPS = ["Now", "Data", "Definitions", "System"] as const;
@@ -55,9 +57,11 @@ export function App() {
           onSearch={() => setOverlay("palette")}
         />
         <div class="ground">
-          <Notices />
+          {session.value && !mustSignIn() && <Notices />}
           <main id="content" tabIndex={-1}>
-            <Current />
+            <Gate>
+              <Current />
+            </Gate>
           </main>
         </div>
       </div>
@@ -123,6 +127,7 @@ function Navigation({ isOpen, onMenu, onSearch }: NavigationProps) {
           );
         })}
         <div class="menu-foot">
+          <Account />
           <Switches />
         </div>
       </div>

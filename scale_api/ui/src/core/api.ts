@@ -1,4 +1,5 @@
 // Requests to the REST API. Its errors are shown in its own words.
+import { changeHeaders, hasEnded } from "./session";
 
 export interface Problem {
   path: string;
@@ -50,6 +51,7 @@ async function send(method: string, path: string, { body, headers, signal }: Opt
 }
 
 async function refusal(response: Response): Promise<ApiError> {
+  if (response.status === 401) hasEnded();
   const text = await response.text();
   try {
     const { detail, problems } = JSON.parse(text);
@@ -81,7 +83,10 @@ export async function change<T>(
   body: unknown,
   etag?: string | null,
 ): Promise<T> {
-  const response = await send(method, path, { body, headers: etag ? { "If-Match": etag } : {} });
+  const response = await send(method, path, {
+    body,
+    headers: { ...changeHeaders(), ...(etag ? { "If-Match": etag } : {}) },
+  });
   if (!response.ok) throw await refusal(response);
   return response.json();
 }

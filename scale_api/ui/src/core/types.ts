@@ -227,6 +227,71 @@ export interface Recipe {
   last_modified: string;
 }
 
+export interface JobState {
+  job_name: string;
+  id: number;
+  status: JobStatus;
+  category: ErrorCategory | null;
+  started: string | null;
+  ended: string | null;
+}
+
+export interface RecipeWithJobs extends Recipe {
+  jobs: JobState[];
+}
+
+export interface RecipePart {
+  name: string;
+  job_type: { name: string; version: string };
+  recipe_inputs?: { recipe_input: string; job_input: string }[];
+  dependencies?: { name: string; connections?: { output: string; input: string }[] }[];
+}
+
+export interface RecipeDefinition {
+  version?: string;
+  input_data?: InterfaceInput[];
+  jobs: RecipePart[];
+}
+
+export interface RecipeType {
+  id: number;
+  name: string;
+  version: string;
+  title: string | null;
+  description: string | null;
+  is_active: boolean;
+  definition: RecipeDefinition;
+  revision_num: number;
+  created: string;
+  last_modified: string;
+  archived: string | null;
+  trigger_rule: Ref | null;
+}
+
+export interface RecipeTypeDetails extends Omit<RecipeType, "trigger_rule"> {
+  trigger_rule: TriggerRule | null;
+}
+
+export interface Provenance {
+  depth: number;
+  file: ScaleFile & { file_type: string; is_published: boolean; is_superseded: boolean };
+  num_links: number;
+  links: { file: Ref; job: (Ref & { job_type: JobTypeBase }) | null; recipe: Ref | null }[];
+}
+
+export interface RecipeJob {
+  job_name: string;
+  job: Job;
+  recipe: Ref;
+}
+
+export interface RecipeDetails extends Recipe {
+  recipe_type_rev: { id: number; recipe_type: Ref; revision_num: number; definition: RecipeDefinition };
+  event: Event & { rule: (TriggerRule & Ref) | null; description: Record<string, unknown> };
+  input_files: ScaleFile[];
+  jobs: RecipeJob[];
+}
+
 export interface JobDetails extends Job {
   job_type: JobType;
   job_type_rev: { id: number; job_type: Ref; revision_num: number; interface: JobInterface };
@@ -349,6 +414,40 @@ export interface Strike {
   files_seen: number;
 }
 
+export interface StrikeRule {
+  filename_regex: string;
+  data_types: string[];
+  workspace_path: string;
+  workspace_name: string;
+  duplicates?: string;
+}
+
+export interface StrikeDetails extends Strike {
+  configuration: { version?: string; mount: string; transfer_suffix: string; files_to_ingest: StrikeRule[] };
+}
+
+export interface IngestHours {
+  strike: Strike;
+  most_recent: string | null;
+  files: number;
+  size: number;
+  values: { time: string; files: number; size: number }[];
+}
+
+export interface Workspace {
+  id: number;
+  name: string;
+  title: string | null;
+  description: string;
+  base_url: string | null;
+  is_active: boolean;
+  used_size: number | null;
+  total_size: number | null;
+  created: string;
+  archived: string | null;
+  last_modified: string;
+}
+
 export interface Ingest {
   id: number;
   file_name: string;
@@ -367,4 +466,21 @@ export interface Ingest {
   source_file: ScaleFile | null;
   created: string;
   last_modified: string;
+}
+
+export interface MetricsType {
+  name: string;
+  title: string;
+  description: string;
+  groups: { name: string; title: string }[];
+  columns: { name: string; title: string; description: string; units: string; group: string; aggregate: string }[];
+}
+
+export interface MetricsDetails extends MetricsType {
+  choices: { id: number; name: string; title: string | null; version?: string }[];
+}
+
+export interface Plot {
+  column: MetricsType["columns"][number];
+  values: { id?: number; date: string; value: number }[];
 }

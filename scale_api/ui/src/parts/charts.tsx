@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { short } from "../core/format";
+import { absolute, short } from "../core/format";
 import { isDark, isUtc } from "../core/settings";
 
 export interface Part {
@@ -10,6 +10,8 @@ export interface Part {
   /** A colour of the style sheet: "good", "bad", "category-data". */
   tone: string;
   value: number;
+  /** How the value is written, where a bare number says too little. */
+  text?: string;
 }
 
 export interface Bar {
@@ -21,7 +23,8 @@ export interface Bar {
   href?: string | undefined;
 }
 
-const HEIGHT = 132;
+const TALL = 132;
+const SMALL = 64;
 const FOOT = 20;
 
 function total(bar: Bar): number {
@@ -36,20 +39,21 @@ export function roundUp(value: number): number {
 }
 
 /** Stacked bars. The table that a screen reader gets is drawn from the same numbers. */
-export function Bars({ caption, bars }: { caption: string; bars: readonly Bar[] }) {
+export function Bars({ caption, bars, isSmall = false }: { caption: string; bars: readonly Bar[]; isSmall?: boolean }) {
   const frame = useRef<HTMLDivElement>(null);
   const width = useWidth(frame);
+  const height = isSmall ? SMALL : TALL;
   const [at, setAt] = useState<number | null>(null);
   const top = roundUp(Math.max(...bars.map(total), 1));
   const left = 8 + 7 * short(top).length;
   const step = Math.max(1, (width - left - 4) / bars.length);
-  const y = (value: number): number => HEIGHT - (value / top) * (HEIGHT - 8);
+  const y = (value: number): number => height - (value / top) * (height - 8);
   const shown = at === null ? undefined : bars[at];
   return (
     <figure class="chart" ref={frame}>
       <figcaption class="unseen">{caption}</figcaption>
       {width > 0 && (
-        <svg width={width} height={HEIGHT + FOOT} role="img" aria-label={caption}>
+        <svg width={width} height={height + FOOT} role="img" aria-label={caption}>
           {[0, 0.5, 1].map((share) => (
             <g key={share}>
               <line class="grid" x1={left} x2={width} y1={y(top * share)} y2={y(top * share)} />
@@ -64,7 +68,7 @@ export function Bars({ caption, bars }: { caption: string; bars: readonly Bar[] 
             return (
               // biome-ignore lint/a11y/noStaticElementInteractions: hovering shows what the table tells anyway
               <g key={bar.label} onMouseEnter={() => setAt(place)} onMouseLeave={() => setAt(null)}>
-                <rect class={`hover ${at === place ? "is-at" : ""}`} x={x} y={0} width={step} height={HEIGHT} />
+                <rect class={`hover ${at === place ? "is-at" : ""}`} x={x} y={0} width={step} height={height} />
                 {bar.parts.map((part) => {
                   if (!part.value) return null;
                   const high = Math.max(y(below) - y(below + part.value), 1.5);
@@ -82,7 +86,7 @@ export function Bars({ caption, bars }: { caption: string; bars: readonly Bar[] 
                   return rect;
                 })}
                 {bar.tick && (
-                  <text class="tick" x={x + step / 2} y={HEIGHT + 15} text-anchor="middle">
+                  <text class="tick" x={x + step / 2} y={height + 15} text-anchor="middle">
                     {bar.tick}
                   </text>
                 )}
@@ -97,7 +101,7 @@ export function Bars({ caption, bars }: { caption: string; bars: readonly Bar[] 
             <strong>{shown.label}</strong>
             {shown.parts
               .filter((part) => part.value)
-              .map((part) => ` · ${part.name} ${short(part.value)}`)
+              .map((part) => ` · ${part.name} ${part.text ?? short(part.value)}`)
               .join("") || " · none"}
           </>
         ) : (
@@ -113,7 +117,7 @@ export function Bars({ caption, bars }: { caption: string; bars: readonly Bar[] 
                 <th scope="row">{bar.label}</th>
                 {bar.parts.map((part) => (
                   <td key={part.name}>
-                    {part.name} {part.value}
+                    {part.name} {part.text ?? part.value}
                   </td>
                 ))}
               </tr>
@@ -215,7 +219,10 @@ export function Lines({ caption, times, lines, height = 220 }: LinesProps) {
       legend: { live: true },
       ...(utc ? { tzDate: (seconds: number) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") } : {}),
       scales: { y: { range: (_plot, _low, high) => [0, roundUp(high || 1)] } },
-      axes: [axis, { ...axis, size: 52, values: (_plot, marks) => marks.map((mark) => short(mark)) }],
+      axes: [
+        { ...axis, values: (_plot, marks, _axis, _space, step) => marks.map((mark) => clock(mark, step, utc)) },
+        { ...axis, size: 52, values: (_plot, marks) => marks.map((mark) => short(mark)) },
+      ],
       series: [
         { value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
         ...lines.map((line) => ({
@@ -236,6 +243,13 @@ export function Lines({ caption, times, lines, height = 220 }: LinesProps) {
       <div ref={frame} class="lines" />
     </figure>
   );
+}
+
+/** What stands at a mark of a time axis whose marks are `step` seconds apart: "14:30", or "11-26" of days. */
+function clock(seconds: number, step: number, utc: boolean): string {
+  const text = absolute(seconds * 1000, utc);
+  const time = text.slice(11, 16);
+  return step >= 86_400 || time === "00:00" ? text.slice(5, 10) : time;
 }
 
 /** A canvas knows neither variables nor light-dark(): let the style sheet say what colour it is. */

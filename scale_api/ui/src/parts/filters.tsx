@@ -28,8 +28,16 @@ interface Option {
   label: string;
 }
 
-/** One choice out of a list, or any. */
-export function Choice({ name, label, options }: { name: string; label: string; options: readonly Option[] }) {
+interface ChoiceProps {
+  name: string;
+  label: string;
+  options: readonly Option[];
+  /** What no choice means. */
+  none?: string;
+}
+
+/** One choice out of a list, or none. */
+export function Choice({ name, label, options, none = "Any" }: ChoiceProps) {
   const value = query.value.get(name) ?? "";
   const isUnknown = value !== "" && !options.some((option) => option.value === value);
   return (
@@ -39,7 +47,7 @@ export function Choice({ name, label, options }: { name: string; label: string; 
         value={value}
         onChange={(event) => setQuery({ [name]: event.currentTarget.value, page: null }, { replace: false })}
       >
-        <option value="">Any</option>
+        <option value="">{none}</option>
         {isUnknown && <option value={value}>{value}</option>}
         {options.map((option) => (
           <option key={option.value} value={option.value}>

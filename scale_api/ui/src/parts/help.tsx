@@ -3,12 +3,13 @@ import { Dialog } from "./dialog";
 
 /** Every key that does something now. */
 export function Help({ onClose }: { onClose: () => void }) {
+  const keys = [...new Map(known().map((key) => [key.keys, key])).values()];
   return (
     <Dialog title="Keys" onClose={onClose}>
       <div class="dialog-content">
         <table class="keys">
           <tbody>
-            {known().map((key) => (
+            {keys.map((key) => (
               <tr key={key.keys}>
                 <td>
                   {key.keys.split(" ").map((each) => (

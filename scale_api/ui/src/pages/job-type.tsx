@@ -1,0 +1,250 @@
+// One job type: what goes in and comes out, what it needs, how it did, and what starts it.
+import { useState } from "preact/hooks";
+import { to } from "../core/address";
+import { ApiError, change } from "../core/api";
+import { count, cpus, duration, many, mebibytes } from "../core/format";
+import { useLive } from "../core/live";
+import type { InterfaceInput, InterfaceOutput, JobTypeDetails, StatusCount, TriggerRule } from "../core/types";
+import { Empty, Fact, Facts, None, Page, Panel, Refusal, Skeleton } from "../parts/page";
+import { PauseType } from "../parts/pause";
+import { Category } from "../parts/status";
+import { type Column, Table } from "../parts/table";
+import { Moment, Time } from "../parts/time";
+import { sum, TypeState } from "./job-types";
+
+export default function JobType({ id }: { id: string }) {
+  const live = useLive<JobTypeDetails>(`/job-types/${id}/`, 5);
+  const type = live.data;
+  const up: [string, string] = ["Job types", to("/job-types")];
+  if (!type)
+    return (
+      <Page title={`Job type ${id}`} up={up}>
+        {live.error ? <Refusal error={live.error} /> : <Skeleton lines={8} />}
+      </Page>
+    );
+  return (
+    <Page
+      title={type.title || type.name}
+      up={up}
+      aside={
+        <>
+          <span class="quiet">{type.version}</span>
+          <TypeState type={type} />
+        </>
+      }
+      lead={type.description ?? undefined}
+      actions={
+        <>
+          <a class="button" href={to("/jobs", { job_type_id: type.id })}>
+            Its jobs
+          </a>
+          <PauseType type={type} onDone={live.reload} />
+          {!type.is_system && (
+            <a class="button" href={to(`/job-types/${type.id}/edit`)}>
+              Edit
+            </a>
+          )}
+        </>
+      }
+    >
+      {live.error && <Refusal error={live.error} />}
+      <div class="halves">
+        <Panel title="How it did">
+          <Counts type={type} />
+        </Panel>
+        <Panel title="What it needs">
+          <Facts>
+            <Fact name="CPUs">{cpus(type.cpus_required)}</Fact>
+            <Fact name="Memory">{mebibytes(type.mem_required)}</Fact>
+            <Fact name="Disk for outputs">
+              {mebibytes(type.disk_out_const_required)}
+              {type.disk_out_mult_required > 0 && ` and ${type.disk_out_mult_required} times its inputs`}
+            </Fact>
+            {type.gpus_required > 0 && <Fact name="GPUs">{type.gpus_required}</Fact>}
+            <Fact name="Timeout">{duration(type.timeout)}</Fact>
+            <Fact name="Priority">{type.priority}</Fact>
+            <Fact name="Tries">{type.max_tries || "for ever"}</Fact>
+            <Fact name="At once">{type.max_scheduled ?? "as many as fit"}</Fact>
+          </Facts>
+        </Panel>
+      </div>
+      <Panel title="How it is run">
+        <Facts>
+          <Fact name="Image">{type.docker_image ? <code>{type.docker_image}</code> : "none: a plain command"}</Fact>
+          <Fact name="Name">
+            <code>{type.name}</code>
+          </Fact>
+          <Fact name="Revision">{type.revision_num}</Fact>
+          <Fact name="Author">{type.author_name ?? <None />}</Fact>
+          <Fact name="Made">
+            <Moment at={type.created} />
+          </Fact>
+          <Fact name="Changed">
+            <Time at={type.last_modified} />
+          </Fact>
+        </Facts>
+        <section class="command spaced-top" tabIndex={0} aria-label="Command of this job type">
+          <pre>{`${type.interface.command} ${type.interface.command_arguments}`}</pre>
+        </section>
+      </Panel>
+      <div class="halves">
+        <Ends title="Inputs" rows={type.interface.input_data ?? []} />
+        <Ends title="Outputs" rows={type.interface.output_data ?? []} />
+      </div>
+      <div class="halves">
+        <Panel title="What starts it">
+          {type.trigger_rule ? (
+            <Rule rule={type.trigger_rule} typeId={type.id} />
+          ) : (
+            <p class="quiet">No rule: recipes and people start it.</p>
+          )}
+        </Panel>
+        <Panel title="What its exit codes mean">
+          <Mapping type={type} />
+        </Panel>
+      </div>
+    </Page>
+  );
+}
+
+function Counts({ type }: { type: JobTypeDetails }) {
+  const rows: { hours: number; counts: StatusCount[] }[] = [
+    { hours: 6, counts: type.job_counts_6h },
+    { hours: 12, counts: type.job_counts_12h },
+    { hours: 24, counts: type.job_counts_24h },
+  ];
+  const link = (status: string, hours: number) => ({
+    cell: (row: { counts: StatusCount[] }) => (
+      <a href={to("/jobs", { status, job_type_id: type.id, started: `PT${hours}H` })}>
+        {count(sum(row.counts, status))}
+      </a>
+    ),
+  });
+  const columns: readonly Column<(typeof rows)[number]>[] = [
+    { name: "In the last", cell: (row) => `${row.hours} hours` },
+    { name: "Completed", cell: (row) => link("COMPLETED", row.hours).cell(row), kind: "figure" },
+    { name: "Failed", cell: (row) => link("FAILED", row.hours).cell(row), kind: "figure" },
+    {
+      name: "By fault of",
+      cell: (row) => {
+        const failed = row.counts.filter((each) => each.status === "FAILED" && each.category);
+        return failed.length ? (
+          failed.map((each) => each.category && <Category key={each.category} category={each.category} />)
+        ) : (
+          <None />
+        );
+      },
+    },
+  ];
+  return (
+    <Table
+      caption="Jobs of this type that ended"
+      columns={columns}
+      rows={rows}
+      rowKey={(row) => row.hours}
+      empty={null}
+    />
+  );
+}
+
+function Ends({ title, rows }: { title: string; rows: readonly (InterfaceInput | InterfaceOutput)[] }) {
+  const columns: readonly Column<InterfaceInput | InterfaceOutput>[] = [
+    { name: "Name", cell: (row) => <code>{row.name}</code> },
+    { name: "Kind", cell: (row) => row.type },
+    {
+      name: "Media type",
+      cell: (row) =>
+        ("media_types" in row && row.media_types?.join(", ")) ||
+        ("media_type" in row && row.media_type) || <None>any</None>,
+    },
+    { name: "Required", cell: (row) => (row.required === false ? "no" : "yes") },
+  ];
+  return (
+    <Panel title={title}>
+      <Table
+        caption={title}
+        columns={columns}
+        rows={rows}
+        rowKey={(row) => row.name}
+        empty={<p class="quiet">None.</p>}
+      />
+    </Panel>
+  );
+}
+
+function Mapping({ type }: { type: JobTypeDetails }) {
+  const codes = Object.entries(type.error_mapping.exit_codes ?? {});
+  if (!codes.length)
+    return <p class="quiet">Nothing of its own: 0 is success, anything else a fault of the algorithm.</p>;
+  return (
+    <ul class="mapping">
+      {codes.map(([code, name]) => {
+        const error = type.errors.find((each) => each.name === name);
+        return (
+          <li key={code}>
+            <code>{code}</code> {error ? <Category category={error.category} /> : null} {error?.title ?? name}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+interface Preview {
+  count: number;
+  jobs: number;
+  results: { file: { id: number; file_name: string }; occurred: string; error: string | null }[];
+}
+
+function Rule({ rule, typeId }: { rule: TriggerRule; typeId: number }) {
+  const [preview, setPreview] = useState<Preview | ApiError | null>(null);
+  const look = async (): Promise<void> => {
+    const { type, is_active, configuration } = rule;
+    try {
+      setPreview(
+        await change<Preview>("POST", "/trigger-rules/preview/", {
+          trigger_rule: { type, is_active, configuration },
+          job_type_id: typeId,
+        }),
+      );
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setPreview(error);
+    }
+  };
+  return (
+    <>
+      <p>
+        {rule.is_active ? "Active" : "Switched off"}: {rule.type.toLowerCase()} {rule.name && <code>{rule.name}</code>}
+      </p>
+      <section class="command spaced-top" tabIndex={0} aria-label="Configuration of the rule">
+        <pre>{JSON.stringify(rule.configuration, null, 2)}</pre>
+      </section>
+      <p class="spaced-top">
+        <button type="button" onClick={look}>
+          On which files would it have fired?
+        </button>
+      </p>
+      {preview instanceof ApiError && <Refusal error={preview} />}
+      {preview && !(preview instanceof ApiError) && (
+        <div role="status">
+          {preview.count ? (
+            <p>
+              On {many(preview.count, "file")}, {many(preview.jobs, "job")} each:
+            </p>
+          ) : (
+            <Empty title="On none of the files that there are." />
+          )}
+          <ul>
+            {preview.results.slice(0, 20).map((each) => (
+              <li key={each.file.id}>
+                <a href={to(`/files/${each.file.id}`)}>{each.file.file_name}</a> <Time at={each.occurred} />{" "}
+                {each.error && <span class="tone-bad">{each.error}</span>}
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
+    </>
+  );
+}
