@@ -72,6 +72,7 @@ GET /queue/status/
 GET /recipe-types/
 GET /recipe-types/{recipe_type_id}/
 GET /recipes/
+GET /recipes/jobs/
 GET /recipes/{recipe_id}/
 GET /scheduler/
 GET /sources/

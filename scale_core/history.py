@@ -5,7 +5,7 @@ says what must be true of the lines of all processes together. A line is one wri
 process that is killed leaves whole lines, and each event that had happened.
 
 A file `die-at-EVENT` in the directory kills the process that notes that event next, right after it: how to die between
-a commit and the act that follows it.
+a commit and the act that follows it. `stop-at-EVENT` stops it there, until somebody continues it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import orjson
 from scale_core.timestamps import utcnow
 
 TRAP = "die-at-"
+HALT = "stop-at-"
 
 _directory: Path | None = None
 _process = ""
@@ -59,9 +60,10 @@ def _write(kind: str, events: list[dict[str, Any]]) -> None:
         return
     common = {"kind": kind, "at": time.monotonic(), "clock": utcnow(), "process": _process, "pid": os.getpid()}
     os.write(_descriptor(), b"".join(orjson.dumps(common | facts) + b"\n" for facts in events))
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(_directory / f"{TRAP}{kind}")  # whoever removes it is meant
-        os.kill(os.getpid(), signal.SIGKILL)
+    for trap, number in ((TRAP, signal.SIGKILL), (HALT, signal.SIGSTOP)):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_directory / f"{trap}{kind}")  # whoever removes it is meant
+            os.kill(os.getpid(), number)
 
 
 def _descriptor() -> int:

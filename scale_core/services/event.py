@@ -45,11 +45,6 @@ def record(
     return session.scalar(statement)
 
 
-def set_error(session: Session, event_id: int, error: str) -> None:
-    """Say on the event why its rule could queue nothing."""
-    session.execute(update(TriggerEvent).where(TriggerEvent.id == event_id).values(error=error))
-
-
 def record_all(
     session: Session,
     type_: str,
@@ -66,6 +61,11 @@ def record_all(
     statement = insert(TriggerEvent).values(rows).on_conflict_do_nothing(index_elements=["firing"])
     found = session.execute(statement.returning(TriggerEvent.firing, TriggerEvent.id))
     return {row.firing: row.id for row in found}
+
+
+def set_error(session: Session, event_id: int, error: str) -> None:
+    """Say on the event why its rule could queue nothing."""
+    session.execute(update(TriggerEvent).where(TriggerEvent.id == event_id).values(error=error))
 
 
 def user_event(session: Session, now: datetime) -> int:

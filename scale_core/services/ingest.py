@@ -55,7 +55,7 @@ def complete(session: Session, job_id: int, outcomes: Sequence[IngestOutcome], n
     ingests = [each for each in session.scalars(query.with_for_update(of=Ingest)) if each.status in _UNDER_WAY]
     known = file.same_contents(session, [(each.file_name, by_id[each.id].checksum) for each in ingests])
     mount = _mount(session, job_id)
-    removable, sources, traces = [], [], dict[int, str]()
+    removable, sources, traces = [], [], list[str]()
     for ingest in ingests:
         outcome = by_id[ingest.id]
         if outcome.result == "error":
@@ -64,13 +64,14 @@ def complete(session: Session, job_id: int, outcomes: Sequence[IngestOutcome], n
         source = _record_outcome(session, ingest, outcome, known.get((ingest.file_name, outcome.checksum)), now)
         if source is not None:
             sources.append(source)
-            traces[source.id] = ingest.trace_id
+            traces.append(ingest.trace_id)
         with tracing.continued(ingest.trace_id):
             logger.info("ingest %d of %r is %s", ingest.id, ingest.file_name, ingest.status)
         place = mount or ingest.strike.configuration["mount"]
         removable.append(StoredIngest(ingest.id, place, ingest.file_name, ingest.file_size))
     session.flush()
-    trigger.fire(session, RuleType.INGEST, sources, now, now, traces)
+    by_file = {source.id: trace_id for source, trace_id in zip(sources, traces, strict=True)}
+    trigger.fire(session, RuleType.INGEST, sources, now, now, by_file)
     return removable
 
 

@@ -68,8 +68,10 @@ def fire(
     for rule, target in _active_rules(session, type_) if known else ():
         parsed = _parse(rule)
         if isinstance(parsed, Invalid):
-            matches += sum(_fire_one(session, rule, parsed, target, file, occurred, now) for file in known)
-        elif wanted := [file for file in known if parsed.matches(file.media_type, file.data_type)]:
+            wanted = known
+        else:
+            wanted = [file for file in known if parsed.matches(file.media_type, file.data_type)]
+        if wanted:
             matches += _fire_all(session, rule, parsed, target, wanted, occurred, now)
     return matches
 
@@ -85,14 +87,14 @@ def _parse(rule: TriggerRule) -> FileRule | Invalid:
 def _fire_all(
     session: Session,
     rule: TriggerRule,
-    parsed: FileRule,
+    parsed: FileRule | Invalid,
     target: Target,
     files: Sequence[_File],
     occurred: datetime,
     now: datetime,
 ) -> int:
     """Jobs of many files are queued together. What cannot be is queued one by one, so that each has its own error."""
-    if isinstance(target, JobType) and len(files) > 1:
+    if isinstance(target, JobType) and not isinstance(parsed, Invalid) and len(files) > 1:
         try:
             with session.begin_nested():
                 return _queue_jobs(session, rule, parsed, target, files, occurred, now)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -43,7 +46,10 @@ class Results:
 
 def collect(spec: ExecutionSpec, output: Path, seen_output: str, logs: tuple[Path, ...]) -> Results:
     """Everything the job produced. Raises Failed: a wrong manifest, a missing output."""
-    content = _read(output / results_manifest.FILE_NAME, results_manifest.MAX_BYTES, results_manifest.FILE_NAME)
+    directory = _Directory(output, seen_output)
+    content = directory.read(
+        output / results_manifest.FILE_NAME, results_manifest.MAX_BYTES, results_manifest.FILE_NAME
+    )
     artifacts = _artifacts(logs)
     if content is None and not artifacts:
         _require_outputs(spec, {})
@@ -56,42 +62,84 @@ def collect(spec: ExecutionSpec, output: Path, seen_output: str, logs: tuple[Pat
     found = {entry["name"]: entry for entry in manifest["output_data"]}
     _require_outputs(spec, found)
     products = [
-        _product(declared, file, output, seen_output)
+        _product(declared, file, directory)
         for declared in spec.outputs
         if declared.name in found
         for file in _files(found[declared.name])
     ]
-    parse_results = [_with_gis_data(result, output, seen_output) for result in manifest["parse_results"]]
+    parse_results = [_with_gis_data(result, directory) for result in manifest["parse_results"]]
     _check_footprints(products, parse_results)
     declared_names = {declared.name for declared in spec.outputs}
     return Results(manifest, products, parse_results, [name for name in found if name not in declared_names])
 
 
-def locate(path: str, output: Path, seen_output: str, what: str) -> Path:
-    """The real path on this machine of a file that the job named as it saw it. Raises Failed unless it is a regular
-    file under the output directory."""
-    pure = PurePosixPath(path)
-    if pure.is_absolute() and pure.is_relative_to(seen_output):
-        pure = pure.relative_to(seen_output)
-    root = output.resolve()
-    try:
-        real = (root / pure).resolve()
-        inside = not pure.is_absolute() and real.is_relative_to(root)
-        mode = real.stat().st_mode if inside else 0
-    except FileNotFoundError:
-        raise Failed(INVALID_MANIFEST, f"{what}: the file {path!r} does not exist") from None
-    except (OSError, ValueError, RuntimeError) as error:
-        raise Failed(INVALID_MANIFEST, f"{what}: {path!r} is not the path of a file: {error}") from None
-    if not inside:
-        raise Failed(INVALID_MANIFEST, f"{what}: {path!r} is outside of the output directory {seen_output}")
-    if not stat.S_ISREG(mode):
-        raise Failed(INVALID_MANIFEST, f"{what}: {path!r} is not a regular file")
-    return real
+class _Directory:
+    """The output directory of a job that has ended: on this machine, and as the job saw it."""
+
+    def __init__(self, path: Path, seen: str) -> None:
+        self.root = path.resolve()
+        self._seen = seen
+
+    def locate(self, path: str, what: str) -> Path:
+        """The real path of a file that the job named as it saw it. Raises Failed unless it is a regular file under the
+        directory, all of whose names are there."""
+        pure = PurePosixPath(path)
+        if pure.is_absolute() and pure.is_relative_to(self._seen):
+            pure = pure.relative_to(self._seen)
+        try:
+            real = (self.root / pure).resolve()
+            inside = not pure.is_absolute() and real.is_relative_to(self.root)
+            found = real.stat() if inside else None
+        except FileNotFoundError:
+            raise Failed(INVALID_MANIFEST, f"{what}: the file {path!r} does not exist") from None
+        except (OSError, ValueError, RuntimeError) as error:
+            raise Failed(INVALID_MANIFEST, f"{what}: {path!r} is not the path of a file: {error}") from None
+        if found is None:
+            raise Failed(INVALID_MANIFEST, f"{what}: {path!r} is outside of the output directory {self._seen}")
+        if not stat.S_ISREG(found.st_mode):
+            raise Failed(INVALID_MANIFEST, f"{what}: {path!r} is not a regular file")
+        self._refuse_foreign(found, f"{what}: {path!r}")
+        return real
+
+    def read(self, path: Path, limit: int, what: str) -> bytes | None:
+        """A small regular file's content, None when there is none. It may be a pipe or a link: the job made it."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Failed(INVALID_MANIFEST, f"{what} cannot be read: {error.strerror}") from None
+        with open(descriptor, "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise Failed(INVALID_MANIFEST, f"{what} is not a regular file")
+            if found.st_size > limit:
+                raise Failed(INVALID_MANIFEST, f"{what} is larger than {limit // 1024**2} MiB")
+            self._refuse_foreign(found, what)
+            return file.read(limit + 1)
+
+    def _refuse_foreign(self, found: os.stat_result, what: str) -> None:
+        """A hard link makes a file of elsewhere look like one of the job's own."""
+        if found.st_nlink > 1 and self._names[found.st_dev, found.st_ino] < found.st_nlink:
+            reason = "is a hard link to a file outside of the output directory: copy the file instead"
+            raise Failed(INVALID_MANIFEST, f"{what} {reason}")
+
+    @cached_property
+    def _names(self) -> Counter[tuple[int, int]]:
+        """How many names each file has here. Looked at once, and only when a file has several."""
+        names: Counter[tuple[int, int]] = Counter()
+        for parent, directories, files in os.walk(self.root):
+            directories[:] = [name for name in directories if not os.path.islink(os.path.join(parent, name))]
+            for name in files:
+                with suppress(OSError):
+                    found = os.lstat(os.path.join(parent, name))
+                    names[found.st_dev, found.st_ino] += 1
+        return names
 
 
-def _product(declared: Output, file: dict[str, Any], output: Path, seen_output: str) -> Product:
-    path = locate(file["path"], output, seen_output, f"output {declared.name!r}")
-    return Product(declared, path, str(path.relative_to(output.resolve())), file["geo_metadata"])
+def _product(declared: Output, file: dict[str, Any], directory: _Directory) -> Product:
+    path = directory.locate(file["path"], f"output {declared.name!r}")
+    return Product(declared, path, str(path.relative_to(directory.root)), file["geo_metadata"])
 
 
 def _check_footprints(products: Iterable[Product], parse_results: Iterable[Mapping[str, Any]]) -> None:
@@ -157,34 +205,17 @@ def _add_artifacts(spec: ExecutionSpec, manifest: dict[str, Any], artifacts: dic
             )
 
 
-def _with_gis_data(result: dict[str, Any], output: Path, seen_output: str) -> dict[str, Any]:
+def _with_gis_data(result: dict[str, Any], directory: _Directory) -> dict[str, Any]:
     """The content of the GIS file as the parse result's geo_json, unless the manifest gives one itself."""
     geo = result["geo_metadata"] or {"data_started": None, "data_ended": None, "geo_json": None}
     if not result["gis_data_path"] or geo["geo_json"]:
         return result
     what = f"gis_data_path of {result['filename']!r}"
-    path = locate(result["gis_data_path"], output, seen_output, what)
+    path = directory.locate(result["gis_data_path"], what)
     try:
-        geo_json = results_manifest.strict_json(_read(path, MAX_GIS_BYTES, what) or b"")
+        geo_json = results_manifest.strict_json(directory.read(path, MAX_GIS_BYTES, what) or b"")
     except Invalid as error:
         raise Failed(INVALID_MANIFEST, f"{what} is invalid: {error}") from None
     if not isinstance(geo_json, dict):
         raise Failed(INVALID_MANIFEST, f"{what} is not a GeoJSON object")
     return {**result, "geo_metadata": {**geo, "geo_json": geo_json}}
-
-
-def _read(path: Path, limit: int, what: str) -> bytes | None:
-    """A small regular file's content, None when there is none. The job made it, so it may be a pipe or a symlink."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise Failed(INVALID_MANIFEST, f"{what} cannot be read: {error.strerror}") from None
-    with open(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise Failed(INVALID_MANIFEST, f"{what} is not a regular file")
-        if found.st_size > limit:
-            raise Failed(INVALID_MANIFEST, f"{what} is larger than {limit // 1024**2} MiB")
-        return file.read(limit + 1)

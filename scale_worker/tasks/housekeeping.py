@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from scale_core import brokers, patience
 from scale_core.db.session import Sessions, transaction
-from scale_core.errors import BrokerError
+from scale_core.errors import ScaleError
 from scale_core.services import file, idempotency, retention, sign_in
 from scale_core.services.file import Removal
 from scale_core.timestamps import utcnow
@@ -35,7 +35,7 @@ def _remove(removal: Removal) -> bool:
     try:
         broker = brokers.broker_for(removal.broker, settings())
         patience.within(f"workspace {removal.workspace_id}", lambda: broker.delete(removal.file_path))
-    except BrokerError as error:
+    except ScaleError as error:
         logger.error("the deleted file %d still lies in its workspace: %s", removal.file_id, error)
         return False
     return True

@@ -107,21 +107,25 @@ def test_an_agent_dies_and_comes_back_as_another(cluster: Cluster) -> None:
     assert nodes == [(new,)]
 
 
-def test_an_agent_is_away_for_a_moment(cluster: Cluster) -> None:
+@pytest.mark.parametrize("taken", ["kill", "partition"])
+def test_an_agent_is_away_for_a_moment(cluster: Cluster, taken: str) -> None:
     """Its executor goes on, and nobody notices."""
     jobs = [cluster.scale.queue(cluster.slow) for _ in range(3)]
     cluster.begun(jobs)
-    cluster.order(f"agents/{cluster.agent_id}/kill")
+    cluster.order(f"agents/{cluster.agent_id}/{taken}")
+    time.sleep(1)
     cluster.order(f"agents/{cluster.agent_id}/return")
     found = cluster.completed(jobs)
     assert {job["num_exes"] for job in found} == {1}
     assert cluster.lines("ended").items() >= dict.fromkeys(jobs, 1).items()
 
 
-def test_an_agent_that_was_given_up_comes_back_with_its_tasks(cluster: Cluster) -> None:
+@pytest.mark.parametrize("taken", ["kill", "partition"])
+def test_an_agent_that_was_given_up_comes_back_with_its_tasks(cluster: Cluster, taken: str) -> None:
     """They were lost and are run again; what lived on is ended, so that no job runs twice for long."""
     jobs = [cluster.scale.queue(cluster.slow) for _ in range(2)]
     cluster.begun(jobs)
+    cluster.order(f"agents/{cluster.agent_id}/{taken}")
     cluster.order(f"agents/{cluster.agent_id}/lose")
     for job_id in jobs:
         wait_for("the loss to be noted", lambda job=job_id: cluster.scale.job(job)["num_exes"] == 2)

@@ -173,7 +173,10 @@ def test_the_worker_dies_after_its_commit(jobs: Jobs) -> None:
 def test_the_api_says_what_is_wrong_while_postgresql_is_away(jobs: Jobs) -> None:
     postgres.stop(jobs.system.home, "immediate")
     try:
-        answers = {path: jobs.system.request("GET", path) for path in ("jobs/", "queue/status/", "nodes/")}
+        head = {"Accept": "application/problem+json"}
+        answers = {
+            path: jobs.system.request("GET", path, headers=head) for path in ("jobs/", "queue/status/", "nodes/")
+        }
     finally:
         time.sleep(1)
         postgres.start(jobs.system.home)
@@ -181,6 +184,7 @@ def test_the_api_says_what_is_wrong_while_postgresql_is_away(jobs: Jobs) -> None
     for answer in answers.values():
         assert answer.status_code == requests.codes.service_unavailable
         assert "Retry-After" in answer.headers
-        assert answer.json()
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["status"] == requests.codes.service_unavailable
     wait_for("answers", lambda: jobs.system.request("GET", "jobs/").ok, PATIENCE_S)
     jobs.until(jobs.queue("one"), "COMPLETED")

@@ -69,6 +69,8 @@ PLACES = {
     "Pristina": ([21.16, 42.66], ["XKX"]),
     "Kyrenia": ([33.32, 35.3], ["CYP"]),
     "Hargeisa": ([44.06, 9.56], ["SOM"]),
+    "the Siachen glacier": ([77.1, 35.4], ["IND"]),
+    "Sevastopol": ([33.6, 44.65], ["UKR"]),
     "Akrotiri": ([32.95, 34.58], ["GBR"]),
     "Guantanamo Bay": ([-75.11, 19.93], ["CUB"]),
     "Bir Tawil": ([33.8, 21.87], []),

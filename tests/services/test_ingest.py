@@ -228,6 +228,23 @@ def test_a_retry_places_the_file_by_the_rules_of_now(session: Session) -> None:
     assert (row.status, row.workspace_id, row.file_path) == (IngestStatus.QUEUED, store.id, "raw/2026/05/04/a.txt")
 
 
+def test_what_a_file_starts_goes_on_with_the_files_trace(session: Session) -> None:
+    store = make.make_workspace(session)
+    data = {"input_data_name": "in", "workspace_name": store.name}
+    make.make_job_type(session, trigger_rule={"type": "INGEST", "configuration": {"version": "1.0", "data": data}})
+    strike = make.make_strike(session, store)
+    look(session, strike, listed("a.png"), listed("b.png"))
+    rows = session.scalars(select(Ingest).where(Ingest.strike_id == strike.id)).all()
+    run = make.run(session, session.get_one(Job, rows[0].job_id))
+    outcomes = tuple(IngestOutcome(row.id, "stored", 10, f"{row.id:064x}") for row in rows)
+    make.end(session, run, ingests=outcomes)
+    execution.finish(session, [run.id], NOW)
+    events = session.scalars(select(TriggerEvent).where(TriggerEvent.type == "INGEST")).all()
+    found = {each.description["file_name"]: each.trace_id for each in events}
+    assert found == {row.file_name: row.trace_id for row in rows}
+    assert len(set(found.values())) == 2
+
+
 def test_files_are_taken_from_where_they_were_seen_although_the_strike_watches_another_mount_now(
     session: Session, strike: Strike
 ) -> None:

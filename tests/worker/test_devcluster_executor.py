@@ -65,6 +65,15 @@ def test_one_executor_runs_many_tasks_and_lives_on(framework: Framework) -> None
     assert offer["executor_ids"] == [{"value": "echo"}]
 
 
+def test_the_executor_of_a_new_version_runs_beside_the_old_one(framework: Framework) -> None:
+    framework.accept(framework.offer(), work("old", "50", name="scale-3.0"))
+    assert framework.update()["state"] == "TASK_RUNNING"
+    framework.accept(framework.offer(), work("new", "one", name="scale-3.1"))
+    assert framework.updates_of("new")[-1]["state"] == "TASK_FINISHED"
+    framework.call("KILL", kill={"task_id": {"value": "old"}})
+    assert framework.updates_of("old")[-1]["state"] == "TASK_KILLED", "it lived on"
+
+
 def test_what_an_executor_sees(cluster: Cluster, framework: Framework, tmp_path: Path) -> None:
     """The test itself is the executor here: the command only shows its environment and waits."""
     command = f"env > {tmp_path}/environment; touch {tmp_path}/done; sleep 100"

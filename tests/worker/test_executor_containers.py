@@ -215,6 +215,30 @@ def test_out_of_memory(bench: Bench) -> None:
     assert "more than its 8 MiB" in outcome.message
 
 
+def test_a_fork_bomb(tmp_path: Path, client: docker.DockerClient) -> None:
+    bench = Bench(tmp_path, {"SCALE_JOB_PIDS": "20"})
+    bomb = "'b() { b | b & }; b; sleep 60'"
+    outcome = bench.run(spec(bench, bomb, timeout_s=2))
+    assert (outcome.succeeded, "fork" in outcome.stderr) == (False, True), outcome
+    assert containers_of(client, bench) == []
+
+
+def test_scratch_is_half_of_the_memory_and_dies_with_the_container(bench: Bench) -> None:
+    script = "'cat /bin/busybox /bin/busybox /bin/busybox /bin/busybox /bin/busybox > /tmp/x && echo all'"
+    outcome = bench.run(spec(bench, script, mem=8.0))
+    assert (outcome.succeeded, outcome.stdout) == (False, "")
+    assert "No space left" in outcome.stderr or outcome.error == "out-of-memory"
+
+
+def test_more_output_than_its_disk(bench: Bench, client: docker.DockerClient) -> None:
+    script = "'cd $SCALE_OUTPUT_DIR; while true; do cat /bin/busybox >> x || sleep 1; done'"
+    outcome = bench.run(spec(bench, script, disk_out=1.0, timeout_s=60))
+    assert outcome.error == "out-of-disk", outcome
+    assert "more than the 1 MiB" in outcome.message
+    assert containers_of(client, bench) == []
+    assert not (bench.directory / "output").exists()
+
+
 def test_timeout(bench: Bench, client: docker.DockerClient) -> None:
     outcome = bench.run(spec(bench, "'echo begun; sleep 60'", timeout_s=1))
     assert (outcome.succeeded, outcome.error, outcome.stdout) == (False, "timeout", "begun\n")

@@ -194,7 +194,10 @@ def test_containers_die_with_their_executor(executor: Executor) -> None:
 def test_the_next_executor_kills_what_the_former_left(executor: Executor) -> None:
     """For when the guardian was killed, too."""
     directory = executor.sandbox.parent / "run-0" / "executions" / "9-x"
-    directory.mkdir(parents=True)
+    for part in ("input", "output/sub"):
+        (directory / part).mkdir(parents=True)
+    for file in ("output/sub/large", "stdout"):
+        (directory / file).write_text("x")
     stale = subprocess.Popen(["sleep", "60"], start_new_session=True)
     other = subprocess.Popen(["sleep", "60"], start_new_session=True)
     (directory / "process").write_text(f"{stale.pid} {guardian.start_time(stale.pid)}")
@@ -207,6 +210,7 @@ def test_the_next_executor_kills_what_the_former_left(executor: Executor) -> Non
     try:
         assert stale.wait(20) == -signal.SIGKILL
         assert other.poll() is None, "a number that was reused belongs to somebody else"
+        until(lambda: sorted(path.name for path in directory.iterdir()) == ["stdout"])
     finally:
         other.kill()
         other.wait()

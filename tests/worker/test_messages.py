@@ -14,6 +14,7 @@ from scale_core.domain.execution import ExecutionSpec, Outcome, StatusData
 from scale_core.domain.job import Resources
 from scale_core.domain.places import Offer
 from scale_core.domain.task import TaskState
+from scale_core.settings import Settings
 from scale_worker.mesos import messages
 from scale_worker.mesos.messages import ExecutorConfig, Purse
 
@@ -258,3 +259,14 @@ def test_an_executor_tells_what_its_jobs_really_use() -> None:
 def test_messages_that_tell_no_usage_are_refused(data: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         messages.parse_usage("S0", data)
+
+
+def test_another_version_or_setting_is_another_executor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mesos refuses two ExecutorInfos with one id, and what runs in the old one goes on there."""
+    settings = Settings.from_environ({})
+    before = messages.executor_config(settings).id
+    assert messages.executor_config(settings).id == before
+    other = Settings.from_environ({"SCALE_JOB_PIDS": "7"})
+    assert messages.executor_config(other).id != before
+    monkeypatch.setattr(messages, "VERSION", "99.0")
+    assert messages.executor_config(settings).id.startswith("scale-99.0-")
