@@ -63,7 +63,7 @@ def fire(
             frozenset(each.data_type),
             of_files.get(each.id) or tracing.current() or tracing.new_id(),
         )
-        for each in files
+        for each in {file.id: file for file in files}.values()
     ]
     for rule, target in _active_rules(session, type_) if known else ():
         parsed = _parse(rule)

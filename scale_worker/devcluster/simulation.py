@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -111,7 +111,7 @@ class SimulatedAgent:
             "agent_id": {"value": self.id},
             "executor_id": (task.info.get("executor") or {}).get("executor_id", task.info["task_id"]),
             "timestamp": now(),
-            "uuid": base64.b64encode(os.urandom(16)).decode(),
+            "uuid": base64.b64encode(uuid.uuid4().bytes).decode(),
             "data": self._cluster.report(task.info, state),
         }
 
