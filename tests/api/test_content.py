@@ -176,7 +176,7 @@ def test_documentation(client: FlaskClient) -> None:
     for url in map("".join, urls):
         assert client.get(url).status_code == 200
     assert client.get("/docs/assets/../__init__.py").status_code == 404
-    assert 'href="/docs/"' in client.get("/", headers={"Accept": "text/html"}).text
+    assert client.get("/", headers={"Accept": "text/html"}).headers["Location"] == "/ui/"
     assert client.get("/").json["docs"] == "http://localhost/docs/"
 
 
