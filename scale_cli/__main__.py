@@ -7,7 +7,7 @@ import sys
 import click
 
 from scale_cli.app import DEFAULT_URL, SERVER, WRONG, Command, Group, connect, read_token
-from scale_cli.commands import catalogue, config, doctor, ingest, job, node, recipe, status, strike
+from scale_cli.commands import catalogue, config, doctor, ingest, job, node, recipe, status, strike, token
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -45,6 +45,7 @@ for command in (
     ingest.ingest,
     strike.strike,
     node.node,
+    token.token,
     config.config,
     catalogue.job_type,
     catalogue.recipe_type,

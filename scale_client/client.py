@@ -24,6 +24,7 @@ from scale_client.models import (
     JobType,
     JobTypeDetails,
     Logs,
+    NewToken,
     Node,
     NodeStatus,
     Product,
@@ -35,6 +36,7 @@ from scale_client.models import (
     Status,
     Strike,
     StrikeDetails,
+    Token,
     Warned,
     Workspace,
 )
@@ -329,6 +331,24 @@ class Configurations(_Noun):
         return cast(Warned, self._http.post("/configuration/", {"import": configuration}))
 
 
+class Tokens(_Noun):
+    """API tokens, for administrators; there where accounts are on."""
+
+    def list(self, *, limit: int | None = None) -> Iterator[Token]:
+        return self._http.pages("/tokens/", {"order": "name"}, limit)
+
+    def create(
+        self, name: str, *, role: str | None = None, scope: Sequence[str] = (), days: int | None = None
+    ) -> NewToken:
+        """Its `token` is told this once. `scope` narrows the role to operations (``GET /jobs/``)."""
+        wanted: dict[str, Any] = {"name": name, "role": role, "scope": [*scope], "days": days}
+        body = {field: value for field, value in wanted.items() if value not in (None, [])}
+        return cast(NewToken, self._http.post("/tokens/", body))
+
+    def revoke(self, token_id: int) -> None:
+        self._http.delete("/tokens/{token_id}/", token_id=token_id)
+
+
 class Scale:
     """A Scale at `url`. `token` is an API token, where accounts are on."""
 
@@ -338,7 +358,7 @@ class Scale:
         self.recipes, self.recipe_types, self.queue = Recipes(http), RecipeTypes(http), Queue(http)
         self.ingests, self.strikes, self.workspaces = Ingests(http), Strikes(http), Workspaces(http)
         self.files, self.nodes, self.errors = Files(http), Nodes(http), Errors(http)
-        self.configuration = Configurations(http)
+        self.configuration, self.tokens = Configurations(http), Tokens(http)
 
     def status(self) -> Status:
         return cast(Status, self.http.get("/status/"))

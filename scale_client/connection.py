@@ -44,6 +44,9 @@ class Connection:
     def patch(self, path: str, body: Any, **ids: int | str) -> Any:
         return self._json(self._send("PATCH", path, ids, None, body))
 
+    def delete(self, path: str, **ids: int | str) -> None:
+        self._send("DELETE", path, ids)
+
     def pages(self, path: str, query: Mapping[str, Any], limit: int | None = None) -> Iterator[Any]:
         """Each result of all pages, at most `limit`; a page is asked for when the one before it is used up."""
         size = PAGE_SIZE if limit is None else max(1, min(limit, PAGE_SIZE))

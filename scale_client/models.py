@@ -247,6 +247,22 @@ class Status(TypedDict):
     resources: Usage
 
 
+class Token(TypedDict):
+    id: int
+    name: str
+    account: Document
+    hint: str
+    role: str
+    scope: list[str]
+    expires: str
+    revoked: str | None
+    last_used: str | None
+
+
+class NewToken(Token):
+    token: str
+
+
 class Configuration(TypedDict):
     version: str
     recipe_types: list[Document]

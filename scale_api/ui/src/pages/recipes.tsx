@@ -79,8 +79,8 @@ export default function Recipes() {
               </Empty>
             ) : (
               <Empty title="No recipe has been started yet.">
-                A file that meets the rule of a <a href={to("/recipe-types")}>recipe type</a> starts one; so does a
-                person, on the page of the type.
+                A file that meets the rule of a <a href={to("/recipe-types")}>recipe type</a> starts one; so does the
+                command <code>scale recipe run</code>.
               </Empty>
             )}
           </Panel>
