@@ -205,8 +205,8 @@ function NoJobs() {
     );
   return (
     <Empty title="There are no jobs yet.">
-      A file that a <a href={to("/strikes")}>Strike</a> takes in starts those whose rule it meets. By hand, the
-      command <code>scale job run</code> queues one of any <a href={to("/job-types")}>job type</a>.
+      A file that a <a href={to("/strikes")}>Strike</a> takes in starts those whose rule it meets. By hand, the command{" "}
+      <code>scale job run</code> queues one of any <a href={to("/job-types")}>job type</a>.
     </Empty>
   );
 }
