@@ -28,6 +28,7 @@ ERRORS = {
     "401": "Nobody knows who is asking: show an API token, or sign in.",
     "403": "Whoever is asking may not do this, or a page of another site asks.",
     "404": "There is no such object, or no such page.",
+    "405": "What is no id is a file name here, and a name can only be looked at.",
     "409": "This contradicts what is stored, or the object's status does not allow it.",
     "412": "The object was changed since it was read (If-Match).",
     "413": "The body is too large.",
@@ -169,6 +170,7 @@ def _complete_responses(
 
 
 COMPARES_PASSWORDS = ("/sign-in/", "/session/password/")
+NAMES_BESIDE_IDS = ("/products/{product_id}/",)
 BODY_NAMES_OBJECTS = ("/queue/", "/trigger-rules/preview/")  # which may not be there
 
 
@@ -185,6 +187,8 @@ def _statuses(
         yield "429"
     if "{" in path or pages or path.startswith(BODY_NAMES_OBJECTS):
         yield "404"
+    if method != "get" and path in NAMES_BESIDE_IDS:
+        yield "405"
     if method != "get":
         yield "409"
         yield "413"

@@ -44,7 +44,7 @@ def world(scale: Scale) -> World:
     return make_world(scale)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright's event loop must not be there when other tests run theirs
 def chromium(scale: Scale) -> Iterator[Browser]:
     with browsers.browser() as running:
         yield running
