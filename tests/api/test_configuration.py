@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from scale_api import create_app
@@ -19,13 +19,6 @@ from scale_core.services import error as errors
 from scale_core.settings import Settings
 from tests import factories
 from tests.conftest import NOW, empty
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _as_seeded(engine: Engine) -> None:
-    """An export is all that is there: also what a test before these really committed."""
-    empty(engine)
-
 
 TEXT = [{"name": "in", "type": "file", "required": True, "media_types": ["text/plain"]}]
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, delete, event, func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import event, func, select, text
+from sqlalchemy.orm import Session, sessionmaker
 
 from scale_core.db.ingest import Ingest, Strike
 from scale_core.db.job import Job, JobExecution, JobExecutionLog
@@ -75,20 +75,15 @@ class TestClaim:
         fits = make_queued(session, cpus=8)
         assert [entry.job_exe_id for entry in scheduling.claim(session, 9, ROOM, [blocked.id])] == [fits.id]
 
-    def test_two_schedulers_claim_different_rows(self, engine: Engine) -> None:
-        with Session(engine) as setup:
-            ids = [make_queued(setup, priority=-5).id for _ in range(4)]
-            setup.commit()
-        try:
-            with Session(engine) as one, Session(engine) as other:
-                mine = {entry.job_exe_id for entry in scheduling.claim(one, 2, ROOM)}
-                theirs = {entry.job_exe_id for entry in scheduling.claim(other, 2, ROOM)}
-                assert len(mine) == len(theirs) == 2
-                assert not mine & theirs
-        finally:
-            with Session(engine) as cleanup:
-                cleanup.execute(delete(Queue).where(Queue.job_exe_id.in_(ids)))
-                cleanup.commit()
+    def test_two_schedulers_claim_different_rows(self, committed: sessionmaker[Session]) -> None:
+        with committed.begin() as setup:
+            for _ in range(4):
+                make_queued(setup)
+        with committed() as one, committed() as other:
+            mine = {entry.job_exe_id for entry in scheduling.claim(one, 2, ROOM)}
+            theirs = {entry.job_exe_id for entry in scheduling.claim(other, 2, ROOM)}
+            assert len(mine) == len(theirs) == 2
+            assert not mine & theirs
 
     def test_overdue_finds_what_waited_in_vain(self, session: Session) -> None:
         old = make_queued(session, cpus=9, queued=NOW - timedelta(seconds=61))
