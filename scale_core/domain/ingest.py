@@ -31,6 +31,8 @@ class Duplicates(StrEnum):
 
 S = IngestStatus
 
+INGEST_JOB_TYPE = "scale-ingest"  # the system job type that moves files
+
 # Files that one scan saw share an execution up to these limits: starting one costs more than moving a small file
 BATCH_FILES = 100
 BATCH_BYTES = 64 * 2**20

@@ -15,12 +15,11 @@ from scale_core import tracing
 from scale_core.db.file import ScaleFile, Workspace
 from scale_core.db.ingest import Ingest
 from scale_core.documents import strike_configuration
-from scale_core.domain.ingest import INGEST_MOVES, OPEN_STATUSES, IngestStatus, StrikeConfig, batches
+from scale_core.domain.ingest import INGEST_JOB_TYPE, INGEST_MOVES, OPEN_STATUSES, IngestStatus, StrikeConfig, batches
 from scale_core.domain.media_type import guess
 from scale_core.errors import Conflict
 from scale_core.services import event, job, workspace
 
-INGEST_TYPE = "scale-ingest"
 UNREADABLE_NAME = "its name is not UTF-8 and cannot be catalogued; rename the file in the Strike's directory"
 
 
@@ -279,7 +278,7 @@ def _transfer_event(session: Session, ingests: Sequence[Ingest], now: datetime) 
 
 def make_job(session: Session, event_id: int, mount: str, ingests: Sequence[Ingest], now: datetime) -> job.QueueRequest:
     """One scale-ingest job for these files, and what puts it on the queue."""
-    (job_id,) = job.create(session, [job.system_type(session, INGEST_TYPE)], event_id, now)
+    (job_id,) = job.create(session, [job.system_type(session, INGEST_JOB_TYPE)], event_id, now)
     for ingest in ingests:
         ingest.job_id = job_id
         move(ingest, IngestStatus.QUEUED, None)

@@ -24,6 +24,7 @@ from scale_core.domain import failure, retry
 from scale_core.domain import job as rules
 from scale_core.domain.execution import Outcome
 from scale_core.domain.failure import Failure
+from scale_core.domain.ingest import INGEST_JOB_TYPE
 from scale_core.domain.job import ErrorCategory, ExecutionStatus, JobStatus
 from scale_core.domain.job_interface import JobInterface
 from scale_core.domain.retry import Backoff
@@ -235,7 +236,7 @@ def _fail(
         failed.message,
         "; it is tried again" if again else "",
     )
-    is_ingest = owner.job_type.name == ingest.INGEST_TYPE and owner.job_type.is_system
+    is_ingest = owner.job_type.name == INGEST_JOB_TYPE and owner.job_type.is_system
     if is_ingest:
         outcomes = Outcome.from_dict(end.outcome).ingests if end.outcome.get("ingests") else ()
         originals = ingest.complete(session, owner.id, outcomes, now) if outcomes else []

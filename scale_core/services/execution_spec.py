@@ -18,11 +18,10 @@ from scale_core.db.recipe import Recipe, RecipeJob, RecipeType
 from scale_core.db.sql import load
 from scale_core.db.trigger import TriggerEvent
 from scale_core.domain.execution import ExecutionSpec, IngestItem, Input, InputFile, Output, WorkspaceAccess
-from scale_core.domain.ingest import Duplicates
+from scale_core.domain.ingest import INGEST_JOB_TYPE, Duplicates
 from scale_core.domain.output import output_path
 
 SQL = load("queue")
-INGEST_JOB_TYPE = "scale-ingest"
 _REFUSED = (Duplicates.SET_ASIDE, Duplicates.DISCARD)  # the others are stored whatever is there already
 
 

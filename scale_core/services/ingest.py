@@ -23,7 +23,6 @@ from scale_core.services import arrival, event, file, get, job, trigger, workspa
 
 logger = logging.getLogger(__name__)
 
-INGEST_TYPE = arrival.INGEST_TYPE
 # what an outcome can still change: the outcome of an execution may be seen twice
 _UNDER_WAY = (IngestStatus.QUEUED, IngestStatus.INGESTING, IngestStatus.ERRORED)
 

@@ -14,11 +14,11 @@ from scale_core.db.recipe import Recipe, RecipeType
 from scale_core.documents import job_data as data_document
 from scale_core.documents import job_interface
 from scale_core.domain.job import JobStatus
-from scale_core.domain.job_interface import JobData, check_inputs, check_outputs, disk_required
+from scale_core.domain.job_interface import JobData
 from scale_core.domain.recipe import RecipeData
 from scale_core.domain.retry import BY_USER
 from scale_core.errors import Invalid
-from scale_core.services import audit, event, get, job, recipe, workspace
+from scale_core.services import audit, event, get, job, recipe
 
 
 def queue_new_job(session: Session, job_type_id: int, raw: Mapping[str, Any], now: datetime) -> Job:
@@ -58,17 +58,10 @@ def queue_jobs(session: Session, job_type: JobType, wanted: Sequence[tuple[int, 
     each = func.unnest(cast(job_ids, ARRAY(BigInteger)), cast(events, ARRAY(BigInteger)))
     pairs = each.table_valued("job_id", "event_id").render_derived()
     session.execute(update(Job).where(Job.id == pairs.c.job_id).values(event_id=pairs.c.event_id))
-    files = job.file_facts(session, sorted({file_id for _, data in wanted for file_id in data.file_ids()}))
-    workspaces = workspace.activity(session, sorted({id_ for _, data in wanted for id_ in data.workspaces.values()}))
-    requests = []
-    for job_id, (_, data) in zip(job_ids, wanted, strict=True):
-        problems = check_inputs(interface.inputs, data.inputs, files)
-        problems += check_outputs(interface, data.workspaces, workspaces)
-        if problems:
-            raise Invalid(problems=problems)
-        sizes = [files[file_id].file_size for file_id in data.file_ids()]
-        disk = disk_required(job_type.disk_out_const_required, job_type.disk_out_mult_required, sizes)
-        requests.append(job.QueueRequest(job_id, data.to_document(interface), *disk))
+    drafts = [job.Draft(job_id, job_type, interface, data) for job_id, (_, data) in zip(job_ids, wanted, strict=True)]
+    requests, bad = job.requests(session, drafts)
+    for problems in bad.values():
+        raise Invalid(problems=problems)
     return job.enqueue(session, requests, now)
 
 
