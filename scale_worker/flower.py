@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import sys
 
+from scale_core.domain.access import is_loopback
 from scale_core.errors import ConfigurationError
 from scale_core.settings import Settings
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def command(settings: Settings) -> tuple[list[str], dict[str, str]]:
@@ -19,7 +18,7 @@ def command(settings: Settings) -> tuple[list[str], dict[str, str]]:
     processes. Raises ConfigurationError when everybody on the network could use it."""
     if bool(settings.flower_user) != bool(settings.flower_password):
         raise ConfigurationError("SCALE_FLOWER_USER and SCALE_FLOWER_PASSWORD belong together: set both or neither")
-    if settings.flower_host not in LOOPBACK and not settings.flower_user:
+    if not is_loopback(settings.flower_host) and not settings.flower_user:
         raise ConfigurationError(
             f"Flower would let anybody who reaches {settings.flower_host} end tasks: set SCALE_FLOWER_USER and "
             "SCALE_FLOWER_PASSWORD (or SCALE_FLOWER_PASSWORD_FILE), or SCALE_FLOWER_HOST=127.0.0.1"

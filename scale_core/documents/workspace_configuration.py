@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from marshmallow import Schema, ValidationError, fields, pre_load, validate, validates
 
 from scale_core.documents import INT_MAX, load, version_field
+from scale_core.domain.access import is_loopback
 from scale_core.mounts import OF_SYSTEM, is_of_system
 from scale_core.settings import SECRET_PREFIX
 
@@ -154,9 +155,9 @@ def normalize(raw: object, path: str = "json_config") -> dict[str, Any]:
 def sends_in_clear(broker: Mapping[str, Any]) -> bool:
     """Whether files travel without encryption, further than within one machine, though they need not."""
     if broker["type"] == "ftp":
-        return not broker["tls"] and not _is_loopback(broker["host"])
+        return not broker["tls"] and not is_loopback(broker["host"])
     endpoint = urlsplit(broker.get("endpoint_url") or "")
-    return endpoint.scheme == "http" and not _is_loopback(endpoint.hostname or "")
+    return endpoint.scheme == "http" and not is_loopback(endpoint.hostname or "")
 
 
 def _renamed(data: Any, **names: str) -> Any:
@@ -211,10 +212,3 @@ def _host_problem(host: str) -> str | None:
     if mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified:
         return "must not be a link-local, multicast or unspecified address"
     return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
