@@ -88,23 +88,6 @@ class Places:
         self._moved: dict[int, list[Rank]] = {}  # how those ranked that changed since; no ranks: they were not there
         self._used: set[int] = set()
 
-    @classmethod
-    def of(
-        cls,
-        offers: Iterable[Offer],
-        nodes: Iterable[NodeState],
-        executor_id: str = "",
-        overhead: Resources | None = None,
-    ) -> Places:
-        """Of all offers at once."""
-        places, by_agent = cls(executor_id, overhead), dict[str, list[Offer]]()
-        for offer in offers:
-            by_agent.setdefault(offer.agent_id, []).append(offer)
-        for agent_id, mine in by_agent.items():
-            places.set_offers(agent_id, mine)
-        places.set_cluster(Cluster(nodes))
-        return places
-
     def set_cluster(self, cluster: Cluster) -> None:
         """The nodes as they are now; offers of agents that are no node yet wait until they are."""
         self.cluster = cluster

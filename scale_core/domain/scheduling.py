@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from scale_core.domain.job import Resources
-from scale_core.domain.places import FORGIVEN, NAMES, NodeState, Offer, Place, Places
+from scale_core.domain.places import FORGIVEN, NAMES, Place, Places
 
 KEPT_FREE = "nodes are kept free for jobs that have waited longer"
 
@@ -282,22 +282,3 @@ def _shortfall(needs: Resources, best: Mapping[str, float], largest: Resources, 
         return f"needs {need:g} {NAMES[name]}, best node has {max(0.0, best[name]):g} free"
     together = ", ".join(f"{getattr(needs, each):g} {NAMES[each]}" for each in NAMES if getattr(needs, each))
     return f"needs {together} at one node; no node has all of it free"
-
-
-def match(
-    entries: Iterable[QueueEntry],
-    offers: Iterable[Offer],
-    nodes: Iterable[NodeState],
-    limits: Mapping[int, JobTypeLimits],
-    *,
-    now: datetime,
-    executor_id: str = "",
-    overhead: Resources | None = None,
-    reserve_after: timedelta | None = None,
-    reservations: Mapping[int, int] | None = None,
-) -> Matching:
-    """Decide for one page of the queue; see Matcher."""
-    places = Places.of(offers, nodes, executor_id, overhead)
-    matcher = Matcher(places, limits, now=now, reserve_after=reserve_after, reservations=reservations)
-    matcher.add(entries)
-    return matcher.result()

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from scale_core.domain.job import Resources
 from scale_core.domain.places import NAMES, Cluster, NodeState, Offer, Places
+from tests.domain.matching import places_of
 
 AGENTS = [f"S{number}" for number in range(12)]
 OVERHEAD = Resources(0.1, 64)
@@ -54,7 +55,7 @@ def test_places_that_are_kept_are_as_if_they_were_made_anew(changes: list[tuple[
                 if place is not None:
                     kept.take(place, needs)
     kept.begin()
-    anew = Places.of(
+    anew = places_of(
         (offer for mine in offered.values() for offer in mine), Cluster(states).by_node.values(), "ours", OVERHEAD
     )
     assert shown(kept) == shown(anew)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scale_core.domain.job import Resources
-from scale_core.domain.places import NodeState, Offer, Places
-from scale_core.domain.scheduling import JobTypeLimits, Matcher, QueueEntry, match
+from scale_core.domain.places import NodeState, Offer
+from scale_core.domain.scheduling import JobTypeLimits, Matcher, QueueEntry
+from tests.domain.matching import match, places_of
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 BIG = Resources(8, 8000, 8000)
@@ -93,7 +94,7 @@ def test_paused_and_full_types_wait_with_their_reason() -> None:
 
 def test_blocked_types_are_those_that_may_start_nothing_more() -> None:
     limits = {1: JobTypeLimits(is_paused=True), 3: JobTypeLimits(max_scheduled=1)}
-    matcher = Matcher(Places.of(OFFERS, NODES, "ours"), limits, now=NOW)
+    matcher = Matcher(places_of(OFFERS, NODES, "ours"), limits, now=NOW)
     assert matcher.blocked_types == [1]
     matcher.add([entry(1, kind=3)])
     assert matcher.blocked_types == [1, 3]
@@ -182,7 +183,7 @@ def test_nothing_is_reserved_for_what_no_node_could_ever_hold() -> None:
 
 
 def test_pages_go_on_where_the_last_one_ended() -> None:
-    matcher = Matcher(Places.of([offer("a", 2)], NODES, "ours"), {}, now=NOW)
+    matcher = Matcher(places_of([offer("a", 2)], NODES, "ours"), {}, now=NOW)
     assert len(matcher.add([entry(1)])) == 1
     assert len(matcher.add([entry(2), entry(3)])) == 1
     assert matcher.largest_free.cpus == 0

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scale_core.domain.job import Resources
-from scale_core.domain.places import NodeState, Offer, Places
-from scale_core.domain.scheduling import JobTypeLimits, Matcher, QueueEntry, match
+from scale_core.domain.places import NodeState, Offer
+from scale_core.domain.scheduling import JobTypeLimits, Matcher, QueueEntry
+from tests.domain.matching import match, places_of
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 TOTAL = Resources(8, 8000, 8000)
@@ -61,7 +62,7 @@ def test_nobody_waits_while_a_later_one_that_needs_as_much_starts(
     """Priority is inverted only by fit: whoever started behind a waiting entry needed less of something."""
     waiting = sorted(entries_of(wants), key=lambda entry: entry.key)
     nodes = [node(number) for number in range(len(has))]
-    matcher = Matcher(Places.of(offers_of(has), nodes, "ours"), {}, now=NOW)
+    matcher = Matcher(places_of(offers_of(has), nodes, "ours"), {}, now=NOW)
     for start in range(0, len(waiting), page):
         matcher.add(waiting[start : start + page])
     launches = matcher.result().launches
@@ -106,7 +107,7 @@ def test_a_reservation_always_ends_with_its_job_running(stream: list[tuple[int, 
         now = NOW + timedelta(seconds=round_)
         later = timedelta(seconds=60)
         matcher = Matcher(
-            Places.of(offers, states, "ours"), {}, now=now, reserve_after=later, reservations=reservations
+            places_of(offers, states, "ours"), {}, now=now, reserve_after=later, reservations=reservations
         )
         if reservations:
             matcher.add([large])
