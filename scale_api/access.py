@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from threading import Lock
 from urllib.parse import urlsplit
 
@@ -62,18 +61,11 @@ class AccessControl:
     def is_on(self) -> bool:
         if self._is_on or self.is_explicit:
             return self._is_on
-        with self._lock:
-            now = time.monotonic()
-            if now < self._next_look:
-                return self._is_on
-            self._next_look = now + LOOK_AGAIN_S
-        try:
-            with database.aside() as session:
-                if queries.somebody_is_known(session):
-                    self._is_on = True
-        except Exception:
-            self._next_look = 0.0  # whoever asks next looks again
-            raise
+        with self._lock:  # others wait for the answer: an old one may let in whom this one would not
+            if time.monotonic() >= self._next_look:
+                with database.aside() as session:
+                    self._is_on = queries.somebody_is_known(session)
+                self._next_look = time.monotonic() + LOOK_AGAIN_S
         return self._is_on
 
 
@@ -150,7 +142,7 @@ def csrf_token() -> str | None:
 
 def limits() -> sign_in.Limits:
     settings: Settings = current_app.extensions["scale_settings"]
-    return sign_in.Limits(timedelta(seconds=settings.session_idle_s), timedelta(seconds=settings.session_longest_s))
+    return sign_in.Limits.of(settings)
 
 
 def address() -> str:

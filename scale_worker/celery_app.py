@@ -72,7 +72,7 @@ def make_app(settings: Settings) -> Celery:
                 "scan-strikes": settings.strike_scan_s,
                 "sweep-executions": settings.sweep_s,
                 "remove-files": settings.sweep_s,
-                "forget-idempotency-keys": 3600.0,
+                "forget-expired": 3600.0,
                 "tick-clock": 60.0,
             }.items()
         },

@@ -15,6 +15,7 @@ from scale_core.db.account import Account, BrowserSession, SignInFailure
 from scale_core.domain import sign_in as rules
 from scale_core.domain.access import Role
 from scale_core.errors import TooManyTries
+from scale_core.settings import Settings
 
 SEEN_NOTED_AFTER = timedelta(minutes=1)
 
@@ -25,6 +26,10 @@ class Limits:
 
     idle: timedelta
     absolute: timedelta
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        return cls(timedelta(seconds=settings.session_idle_s), timedelta(seconds=settings.session_longest_s))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from scale_core import brokers, patience
 from scale_core.db.session import Sessions, transaction
@@ -41,15 +41,12 @@ def _remove(removal: Removal) -> bool:
     return True
 
 
-@app.task(name="forget-idempotency-keys")
-def forget_idempotency_keys() -> None:
+@app.task(name="forget-expired")
+def forget_expired() -> None:
     with transaction(sessions()) as session:
         idempotency.forget(session, utcnow())
-    limits = sign_in.Limits(
-        timedelta(seconds=settings().session_idle_s), timedelta(seconds=settings().session_longest_s)
-    )
     with transaction(sessions()) as session:
-        sign_in.forget(session, limits, utcnow())
+        sign_in.forget(session, sign_in.Limits.of(settings()), utcnow())
 
 
 def remove_old(sessions: Sessions, now: datetime) -> None:

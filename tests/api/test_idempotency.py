@@ -196,7 +196,7 @@ app.loader.import_default_modules()
 for entry in app.conf.beat_schedule.values():
     assert entry["task"] in app.tasks, entry
     assert app.amqp.router.route({}, entry["task"])["queue"].name in app.amqp.queues.consume_from, entry
-app.tasks[app.conf.beat_schedule["forget-idempotency-keys"]["task"]]()
+app.tasks[app.conf.beat_schedule["forget-expired"]["task"]]()
 """
     environment = {**os.environ, "SCALE_HOME": str(settings.home), "SCALE_DATABASE_URL": settings.database_url}
     ran = subprocess.run([sys.executable, "-c", program], env=environment, cwd=CHECKOUT, capture_output=True, text=True)
