@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from docker.errors import DockerException
 from scale_core.errors import ScaleError
 from scale_core.settings import CHECKOUT, Settings
 from scale_core.timestamps import utcnow
+from scale_server.files import read_env
 
 TIMEOUT_S = 5
 OLDEST_POSTGRESQL = 13
@@ -43,13 +43,7 @@ class Finding:
 def environment(given: Mapping[str, str]) -> dict[str, str]:
     """The settings of the server that runs in SCALE_HOME, under those that are given."""
     home = Path(given.get("SCALE_HOME") or CHECKOUT / "var")
-    try:
-        lines = (home / ".env").read_text().splitlines()
-    except OSError:
-        return dict(given)
-    pairs = (line.partition("=") for line in lines if line.startswith("SCALE_"))
-    there = {name: "".join(shlex.split(value)) for name, _, value in pairs}
-    return {**there, **given}
+    return {**read_env(home), **given}
 
 
 def examine(given: Mapping[str, str]) -> Iterator[Finding]:

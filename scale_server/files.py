@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -13,6 +15,22 @@ def write_private(path: Path, text: str) -> None:
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
         stream.write(text)
     temporary.replace(path)
+
+
+def write_env(home: Path, env: Mapping[str, str]) -> Path:
+    """Keep the environment in SCALE_HOME/.env, as KEY=VALUE lines that honcho and a shell read."""
+    path = home / ".env"
+    write_private(path, "".join(f"{name}={shlex.quote(value)}\n" for name, value in env.items()))
+    return path
+
+
+def read_env(home: Path) -> dict[str, str]:
+    """What write_env kept; nothing where no server runs."""
+    try:
+        lines = (home / ".env").read_text().splitlines()
+    except OSError:
+        return {}
+    return dict(shlex.split(line)[0].split("=", 1) for line in lines)
 
 
 def tail(path: Path, lines: int = 10) -> str:

@@ -22,7 +22,7 @@ from types import FrameType
 from scale_core.errors import ConfigurationError, ScaleError
 from scale_core.settings import CHECKOUT, Settings
 from scale_server import ports, postgres, redis
-from scale_server.files import write_private
+from scale_server.files import read_env, write_env
 from scale_server.supervisor import Supervisor, read_procfile
 
 READY_S = 180.0
@@ -115,13 +115,6 @@ def environment(settings: Settings, given: Mapping[str, str], services: Mapping[
     }
 
 
-def write_env(home: Path, env: Mapping[str, str]) -> Path:
-    """Keep the environment in SCALE_HOME/.env, as KEY=VALUE lines that honcho and a shell read."""
-    path = home / ".env"
-    write_private(path, "".join(f"{name}={shlex.quote(value)}\n" for name, value in env.items()))
-    return path
-
-
 def print_env(settings: Settings) -> int:
     """`--env`: print the environment of the server, or of the services, that runs in SCALE_HOME."""
     path = settings.home / ".env"
@@ -166,10 +159,9 @@ def create_admin(settings: Settings, given: Mapping[str, str], name: str) -> int
             finally:
                 services.stop()
     except AlreadyRunning:
-        path = settings.home / ".env"
-        if not path.exists():
+        running = read_env(settings.home)
+        if not running:
             raise ConfigurationError(f"the server of {settings.home} is just starting; try again") from None
-        running = dict(shlex.split(line)[0].split("=", 1) for line in path.read_text().splitlines())
         return subprocess.run(command, check=False, cwd=CHECKOUT, env={**given, **running}).returncode
 
 
