@@ -42,24 +42,32 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except (NotFound, Invalid, Conflict) as error:
-            raise Failure(str(error), WRONG) from error
+            raise Wrong(str(error)) from error
         except ClientError as error:
-            raise Failure(str(error), SERVER) from error
+            raise Unserved(str(error)) from error
 
 
 class Failure(click.ClickException):
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code  # type: ignore[misc]  # of this error, as click itself does it
-
     def show(self, file: Any = None) -> None:
         click.echo(f"scale: {self.format_message()}", err=True)
 
 
+class Failed(Failure):
+    exit_code = FAILED
+
+
+class Wrong(Failure):
+    exit_code = WRONG
+
+
+class Unserved(Failure):
+    exit_code = SERVER
+
+
 def connect(url: str, token: str | None) -> Scale:
-    """Raises Failure for what is no address."""
+    """Raises Wrong for what is no address."""
     if not url.startswith(("http://", "https://")):
-        raise Failure(f"{url} is no address; it begins with http:// or https://", WRONG)
+        raise Wrong(f"{url} is no address; it begins with http:// or https://")
     return Scale(url, token)
 
 
@@ -73,22 +81,40 @@ def read_token() -> str | None:
     try:
         return Path(path).read_text().strip()
     except OSError as error:
-        raise Failure(f"SCALE_TOKEN_FILE: {error.strerror}: {path}", WRONG) from error
+        raise Wrong(f"SCALE_TOKEN_FILE: {error.strerror}: {path}") from error
 
 
 def read_document(path: str) -> Any:
-    """The JSON of a file, or of standard input for ``-``. Raises Failure."""
+    """The JSON of a file, or of standard input for ``-``. Raises Wrong."""
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text()
         return orjson.loads(text)
     except OSError as error:
-        raise Failure(f"{path}: {error.strerror}", WRONG) from error
+        raise Wrong(f"{path}: {error.strerror}") from error
     except (ValueError, UnicodeDecodeError) as error:
-        raise Failure(f"{path} is no JSON: {error}", WRONG) from error
+        raise Wrong(f"{path} is no JSON: {error}") from error
 
 
 def document_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("document", metavar="FILE")(function)
+
+
+def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What whoever queues work says: with which inputs, where its outputs go, and how long to wait for its end."""
+    for option in reversed(
+        (
+            click.option(
+                "-i", "--input", "inputs", metavar="NAME=VALUE", multiple=True,
+                help="A file by id or name, or a value; may be repeated.",
+            ),
+            click.option("-w", "--workspace", metavar="NAME", help="Where its products go."),
+            click.option("--data", "document", metavar="FILE", help="Its data as JSON instead; - is standard input."),
+            click.option("--wait", is_flag=True, help="Until nothing of it goes on; exit code 1 unless it completed."),
+            click.option("--timeout", type=float, metavar="SECONDS", help="Wait no longer; exit code 3 then."),
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
 
 
 pass_scale = click.make_pass_decorator(Scale)

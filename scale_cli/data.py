@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scale_cli.app import WRONG, Failure
+from scale_cli.app import Wrong
 from scale_client import Scale
 
 
@@ -13,7 +13,7 @@ def of_job(scale: Scale, interface: Mapping[str, Any], given: Sequence[str], wor
     """Job data 1.0. All outputs go to the one workspace."""
     outputs = interface.get("output_data") or []
     if outputs and workspace is None:
-        raise Failure("it has outputs: say with --workspace where they go", WRONG)
+        raise Wrong("it has outputs: say with --workspace where they go")
     workspace_id = scale.workspaces.find(workspace)["id"] if outputs and workspace else None
     return {
         "version": "1.0",
@@ -41,10 +41,10 @@ def _inputs(scale: Scale, wanted: Sequence[Mapping[str, Any]], given: Sequence[s
     for text in given:
         name, is_pair, value = text.partition("=")
         if not is_pair:
-            raise Failure(f"-i {text}: write it as NAME=VALUE", WRONG)
+            raise Wrong(f"-i {text}: write it as NAME=VALUE")
         if name not in kinds:
             known = ", ".join(kinds) or "none"
-            raise Failure(f"-i {text}: there is no input {name}; it has {known}", WRONG)
+            raise Wrong(f"-i {text}: there is no input {name}; it has {known}")
         made.append({"name": name, **_value(scale, kinds[name], value)})
     return made
 
@@ -56,7 +56,7 @@ def _value(scale: Scale, kind: str, value: str) -> dict[str, Any]:
     if kind == "files":
         return {"file_ids": ids}
     if len(ids) != 1:
-        raise Failure(f"{value}: one file is wanted", WRONG)
+        raise Wrong(f"{value}: one file is wanted")
     return {"file_id": ids[0]}
 
 
@@ -65,7 +65,7 @@ def _file_id(scale: Scale, text: str) -> int:
         return int(text)
     found = list(scale.files.list(file_name=text, limit=2))
     if not found:
-        raise Failure(f"there is no file {text}", WRONG)
+        raise Wrong(f"there is no file {text}")
     if len(found) > 1:
-        raise Failure(f"several files are called {text}; give the id of one", WRONG)
+        raise Wrong(f"several files are called {text}; give the id of one")
     return found[0]["id"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from scale_cli.app import WRONG, Failure, Group, document_argument, pass_scale, read_document
+from scale_cli.app import Group, Wrong, document_argument, pass_scale, read_document
 from scale_cli.output import ago, format_option, name_of, print_json, say, show_facts, show_rows, size
 from scale_client import Scale
 
@@ -162,9 +162,9 @@ def download_file(scale: Scale, file_id: int, path: str | None) -> None:
     """Fetch the content of a source or product. A file that exists is not replaced."""
     to = Path(path or Path(scale.files.get(file_id)["file_name"]).name)
     if to.exists():
-        raise Failure(f"{to} exists", WRONG)
+        raise Wrong(f"{to} exists")
     try:
         count = scale.files.download(file_id, to)
     except OSError as error:
-        raise Failure(f"{to}: {error.strerror}", WRONG) from error
+        raise Wrong(f"{to}: {error.strerror}") from error
     say(f"{to}: {size(count)}")

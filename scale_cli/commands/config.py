@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from difflib import unified_diff
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import orjson
 
-from scale_cli.app import FAILED, WRONG, Failure, Group, document_argument, pass_scale, read_document
+from scale_cli.app import FAILED, Group, Wrong, document_argument, pass_scale, read_document
 from scale_cli.output import say
 from scale_client import Scale
 
-PARTS = ("errors", "job_types", "recipe_types")
+PARTS: tuple[Literal["errors", "job_types", "recipe_types"], ...] = ("errors", "job_types", "recipe_types")
 
 
 @click.group("config", cls=Group)
@@ -37,8 +37,8 @@ def export(scale: Scale, path: str | None, job_types: Sequence[str], recipe_type
     try:
         Path(path).write_text(text)
     except OSError as error:
-        raise Failure(f"{path}: {error.strerror}", WRONG) from error
-    say(f"{path}: " + ", ".join(f"{len(exported.get(part, []))} {part.replace('_', ' ')}" for part in PARTS))  # type: ignore[arg-type]
+        raise Wrong(f"{path}: {error.strerror}") from error
+    say(f"{path}: " + ", ".join(f"{len(exported.get(part, []))} {part.replace('_', ' ')}" for part in PARTS))
 
 
 @config.command("import", example="scale config import scale.json --dry-run")
@@ -61,11 +61,11 @@ def diff(scale: Scale, document: str) -> None:
     """What an import of FILE would change, as a diff. Exit code 1 if there is a difference."""
     wanted = read_document(document)
     if not isinstance(wanted, dict):
-        raise Failure(f"{document} is no configuration", WRONG)
+        raise Wrong(f"{document} is no configuration")
     there = scale.configuration.export()
     lines: list[str] = []
     for part in PARTS:
-        now = {_key(item): item for item in there.get(part, [])}  # type: ignore[attr-defined]
+        now = {_key(item): item for item in there.get(part, [])}
         for item in wanted.get(part) or []:
             known = now.get(_key(item), {})
             # what a document does not mention stays as it is

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from scale_cli import data
-from scale_cli.app import FAILED, WRONG, Failure, Group, pass_scale, read_document
+from scale_cli.app import Failed, Group, Wrong, pass_scale, read_document, run_options
 from scale_cli.output import ago, duration, format_option, name_of, say, seconds_between, show_facts, show_rows, waiting
 from scale_client import Scale
 from scale_client.models import JobDetails
@@ -99,7 +99,7 @@ def cancel_jobs(scale: Scale, job_ids: Sequence[int]) -> None:
 def requeue_jobs(scale: Scale, job_ids: Sequence[int], job_types: Sequence[str], **wanted: Any) -> None:
     """Put failed or canceled jobs back on the queue, by id or all that match."""
     if not (job_ids or job_types or wanted["errors"] or wanted["since"] or wanted["status"]):
-        raise Failure("say which: ids, or --type, --status, --error, --since", WRONG)
+        raise Wrong("say which: ids, or --type, --status, --error, --since")
     count = scale.jobs.requeue(
         job_ids=job_ids,
         status=wanted["status"],
@@ -113,12 +113,8 @@ def requeue_jobs(scale: Scale, job_ids: Sequence[int], job_types: Sequence[str],
 
 @job.command("run", example="scale job run point-detector -i elevation=ridge.tif -w results --wait")
 @click.argument("job_type", metavar="TYPE")
-@click.option("-i", "--input", "inputs", metavar="NAME=VALUE", multiple=True, help="A file by id or name, or a value.")
-@click.option("-w", "--workspace", metavar="NAME", help="Where its outputs go.")
-@click.option("--data", "document", metavar="FILE", help="Job data as JSON instead; - is standard input.")
-@click.option("--wait", is_flag=True, help="Until it has ended; exit code 1 if it fails.")
+@run_options
 @click.option("--follow", is_flag=True, help="Wait, and show what it writes.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Wait no longer; exit code 3 then.")
 @format_option
 @pass_scale
 def run_job(
@@ -150,7 +146,7 @@ def run_job(
 def _newest(scale: Scale, job_id: int) -> int:
     executions = scale.jobs.get(job_id)["job_exes"]
     if not executions:
-        raise Failure(f"job {job_id} has not run yet", WRONG)
+        raise Wrong(f"job {job_id} has not run yet")
     return max(execution["id"] for execution in executions)
 
 
@@ -198,7 +194,7 @@ def _end(ended: JobDetails) -> None:
         error, executions = ended["error"], ended["job_exes"]
         said = max(executions, key=lambda execution: execution["id"])["message"] if executions else ""
         why = ended["reason"] or said or (error["title"] or error["name"] if error else "")
-        raise Failure(f"job {ended['id']} is {ended['status']}{f': {why}' if why else ''}", FAILED)
+        raise Failed(f"job {ended['id']} is {ended['status']}{f': {why}' if why else ''}")
 
 
 def _took(row: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from scale_cli import data
-from scale_cli.app import FAILED, Failure, Group, pass_scale, read_document
+from scale_cli.app import Failed, Group, pass_scale, read_document, run_options
 from scale_cli.output import ago, format_option, name_of, say, show_facts, show_rows, waiting
 from scale_client import Scale
 from scale_client.models import RecipeDetails
@@ -49,11 +49,7 @@ def show_recipe(scale: Scale, recipe_id: int, output: str) -> None:
 
 @recipe.command("run", example="scale recipe run elevation:1.0 -i picture=31 -w results --wait")
 @click.argument("recipe_type", metavar="TYPE")
-@click.option("-i", "--input", "inputs", metavar="NAME=VALUE", multiple=True, help="A file by id or name, or a value.")
-@click.option("-w", "--workspace", metavar="NAME", help="Where its products go.")
-@click.option("--data", "document", metavar="FILE", help="Recipe data as JSON instead; - is standard input.")
-@click.option("--wait", is_flag=True, help="Until nothing of it goes on; exit code 1 unless all is completed.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Wait no longer; exit code 3 then.")
+@run_options
 @format_option
 @pass_scale
 def run_recipe(
@@ -77,7 +73,7 @@ def run_recipe(
     _show(made, output)
     if wait and not made["completed"]:
         unfinished = [job["job_name"] for job in made["jobs"] if job["job"]["status"] != "COMPLETED"]
-        raise Failure(f"recipe {made['id']} is not completed: {', '.join(unfinished)}", FAILED)
+        raise Failed(f"recipe {made['id']} is not completed: {', '.join(unfinished)}")
 
 
 def _line(seen: RecipeDetails) -> str:
