@@ -194,18 +194,29 @@ class _Connection(FTPFileSystem):
 
     def _connect(self) -> None:
         options: dict[str, Any] = {"timeout": self.timeout, "encoding": self.encoding}
-        self.ftp = _Tls(context=ssl.create_default_context(), **options) if self.tls else ftplib.FTP(**options)  # noqa: S321
+        self.ftp = ftplib.FTP_TLS(context=_Resuming(), **options) if self.tls else ftplib.FTP(**options)
         self.ftp.connect(self.host, self.port)
         self.ftp.login(*self.cred)
 
 
-class _Tls(ftplib.FTP_TLS):
-    def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket.socket, int | None]:
-        connection, size = ftplib.FTP.ntransfercmd(self, cmd, rest)  # noqa: S321
-        if self._prot_p:  # type: ignore[attr-defined]
-            session = self.sock.session  # type: ignore[union-attr]
-            connection = self.context.wrap_socket(connection, server_hostname=self.host, session=session)
-        return connection, size
+class _Resuming(ssl.SSLContext):
+    """Verifies servers, and has every connection after the first resume its TLS session."""
+
+    _first: ssl.SSLSocket | None = None
+
+    def __new__(cls) -> _Resuming:
+        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_default_certs()
+
+    def wrap_socket(self, sock: socket.socket, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        if self._first is not None:
+            options["session"] = self._first.session
+        wrapped = super().wrap_socket(sock, *arguments, **options)
+        self._first = self._first or wrapped
+        return wrapped
 
 
 class _Download:

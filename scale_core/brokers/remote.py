@@ -9,10 +9,13 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from scale_core.brokers.base import CHUNK, Broker, Stored, check, go_on, measure, open_regular, relative, taken
 from scale_core.errors import BrokerError, FileMissing
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _PATIENCE = 3  # times that a broken stream is taken up again without a byte in between
 
@@ -175,8 +178,9 @@ class _RemoteFile(io.RawIOBase):
     def tell(self) -> int:
         return self._position
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        wanted = min(len(buffer), self._size - self._position)
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        target = memoryview(buffer).cast("B")
+        wanted = min(len(target), self._size - self._position)
         if wanted <= 0:
             return 0
         for attempt in range(_PATIENCE):
@@ -191,7 +195,7 @@ class _RemoteFile(io.RawIOBase):
                     with self._broker.sentences("read", self._file_path):
                         raise
                 self._broker.lost()
-        buffer[: len(data)] = data
+        target[: len(data)] = data
         self._position += len(data)
         return len(data)
 
