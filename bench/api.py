@@ -97,7 +97,7 @@ def measure(options: argparse.Namespace) -> ApiResult:
         job_type = _fill(url, options.jobs)
         say(f"made in {time.monotonic() - began:.0f} s")
         floors = _floors()
-        with _api(home, url) as (port, process):
+        with serve(home, url) as (port, process):
             measured = []
             for endpoint in endpoints(options.jobs):
                 if options.only not in endpoint.path:
@@ -135,7 +135,7 @@ def _fill(url: str, jobs: int) -> int:
 
 
 @contextmanager
-def _api(home: Path, url: str) -> Iterator[tuple[int, psutil.Process]]:
+def serve(home: Path, url: str) -> Iterator[tuple[int, psutil.Process]]:
     """gunicorn as the Procfile starts it."""
     port = ports.free_port()
     environment = {**os.environ, "SCALE_DATABASE_URL": url, "SCALE_HOME": str(home), "SCALE_LOG_LEVEL": "WARNING"}
@@ -159,7 +159,7 @@ def _api(home: Path, url: str) -> Iterator[tuple[int, psutil.Process]]:
 
 def _answers(port: int) -> bool:
     try:
-        _requester(port, Endpoint("/version/"))()
+        requester(port, Endpoint("/version/"))()
     except (OSError, http.client.HTTPException):
         return False
     return True
@@ -168,14 +168,14 @@ def _answers(port: int) -> bool:
 def _endpoint(
     endpoint: Endpoint, port: int, api: psutil.Process, url: str, home: Path, floors: dict[str, str], seconds: float
 ) -> EndpointResult:
-    _repeat([_requester(port, endpoint) for _ in range(CLIENTS)], 0.2)
+    repeat([requester(port, endpoint) for _ in range(CLIENTS)], 0.2)
     floor = None
     if endpoint.floor:
         offset = f"OFFSET {endpoint.offset}" if endpoint.offset else ""
         floor = _floor(url, f"{floors[endpoint.floor]} {offset}", seconds / 2)
-    one = _repeat([_requester(port, endpoint)], seconds)
+    one = repeat([requester(port, endpoint)], seconds)
     before = _cpu_s(api, home)
-    many = _repeat([_requester(port, endpoint) for _ in range(CLIENTS)], seconds)
+    many = repeat([requester(port, endpoint) for _ in range(CLIENTS)], seconds)
     used = _cpu_s(api, home) - before
     return EndpointResult(
         endpoint.method + " " + endpoint.path.partition("&column")[0],
@@ -188,7 +188,7 @@ def _endpoint(
     )
 
 
-def _repeat(works: list[Work], seconds: float) -> list[float]:
+def repeat(works: list[Work], seconds: float) -> list[float]:
     """How long each repetition took, by one thread for each piece of work."""
     times: list[list[float]] = [[] for _ in works]
     errors: list[Exception] = []
@@ -217,7 +217,7 @@ def _repeat(works: list[Work], seconds: float) -> list[float]:
     return list(itertools.chain.from_iterable(times))
 
 
-def _requester(port: int, endpoint: Endpoint) -> Work:
+def requester(port: int, endpoint: Endpoint) -> Work:
     """Sends the request over one connection that stays open. Raises BenchFailed for an error status."""
     connection = http.client.HTTPConnection(ports.HOST, port, timeout=60)
     body = json.dumps(endpoint.body) if endpoint.body else None
@@ -242,7 +242,7 @@ def _floor(url: str, statement: str, seconds: float) -> list[float]:
                 cursor.execute(statement)
                 cursor.fetchall()
 
-            return _repeat([read], seconds)
+            return repeat([read], seconds)
     finally:
         connection.close()
 

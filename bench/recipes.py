@@ -91,7 +91,7 @@ def definition() -> dict[str, Any]:
 class _Recipes:
     """Queues recipes as the services do, and looks what became of them."""
 
-    def __init__(self, scale: scheduler._Scale) -> None:
+    def __init__(self, scale: scheduler.SimulatedScale) -> None:
         self._scale = scale
         self._engine = make_engine(sqlalchemy_url(postgres.start(scale.home)), application_name="scale-bench")
         self._sessions: sessionmaker[Session] = make_sessions(self._engine)
@@ -110,13 +110,13 @@ class _Recipes:
         self._queued += count
 
     def newest(self) -> int:
-        return int(self._scale._execute("SELECT COALESCE(max(id), 0) FROM recipe")[0][0])
+        return int(self._scale.execute("SELECT COALESCE(max(id), 0) FROM recipe")[0][0])
 
     def wait(self) -> float:
         """Wait until all are completed; returns when, in seconds of the monotonic clock."""
         deadline = time.monotonic() + scheduler.PATIENCE_S
         while time.monotonic() < deadline:
-            ((done,),) = self._scale._execute("SELECT count(*) FROM recipe WHERE completed IS NOT NULL")
+            ((done,),) = self._scale.execute("SELECT count(*) FROM recipe WHERE completed IS NOT NULL")
             if done >= self._queued:
                 return time.monotonic()
             time.sleep(scheduler.LOOK_S)
@@ -133,7 +133,7 @@ class _Recipes:
         return done
 
     def waited(self, after: int) -> tuple[list[float], list[float]]:
-        rows: Sequence[tuple[float, float]] = self._scale._execute(WAITED, (after,))
+        rows: Sequence[tuple[float, float]] = self._scale.execute(WAITED, (after,))
         return [each[0] for each in rows], [each[1] for each in rows]
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ class _Recipes:
 
 
 def _recipes(options: argparse.Namespace) -> dict[str, Any]:
-    with scheduler._scale(options.agents) as scale:
+    with scheduler.simulated_scale(options.agents) as scale:
         recipes = _Recipes(scale)
         try:
             say(f"warming up ({scale.home})")
@@ -189,7 +189,7 @@ def _figures(executions: int) -> dict[str, Any]:
         _fill(url, executions)
         day = _day(url)
         say(f"a day: {day}")
-        with api._api(home, url) as (port, _):
+        with api.serve(home, url) as (port, _):
             plot = _plot(port)
             say(f"a year: {plot}")
     finally:
@@ -228,7 +228,7 @@ def _plot(port: int) -> Mapping[str, Spread]:
     ids = "&".join(f"choice_id={number}" for number in _choices(port))
     pages = "page_size=1000"
     return {
-        name: Spread.of(api._repeat([api._requester(port, api.Endpoint(f"{PLOT}?{query}"))], 3.0))
+        name: Spread.of(api.repeat([api.requester(port, api.Endpoint(f"{PLOT}?{query}"))], 3.0))
         for name, query in {"together": pages, "each": f"{pages}&{ids}"}.items()
     }
 

@@ -51,7 +51,7 @@ def measure(options: argparse.Namespace) -> SchedulerResult:
     if options.decide_only:
         return decide.measure(options)
     load = os.getloadavg()
-    with _scale(options.agents) as scale:
+    with simulated_scale(options.agents) as scale:
         scale.queue(WARM_UP)
         say(f"warming up: {WARM_UP} jobs ({scale.home})")
         scale.let_go()
@@ -84,7 +84,7 @@ def measure(options: argparse.Namespace) -> SchedulerResult:
     )
 
 
-class _Scale:
+class SimulatedScale:
     """The processes that matter here, and the database they share."""
 
     def __init__(self, home: Path, url: str, processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
@@ -99,12 +99,12 @@ class _Scale:
 
     def let_go(self) -> float:
         """Returns when, in seconds of the monotonic clock."""
-        self._execute("UPDATE scheduler SET is_paused = false")
-        self._execute(f"NOTIFY {QUEUE_CHANNEL}")
+        self.execute("UPDATE scheduler SET is_paused = false")
+        self.execute(f"NOTIFY {QUEUE_CHANNEL}")
         return time.monotonic()
 
     def pause(self) -> None:
-        self._execute(
+        self.execute(
             "INSERT INTO scheduler (id, is_paused) VALUES (1, true) ON CONFLICT (id) DO UPDATE SET is_paused = true"
         )
         time.sleep(1.0)
@@ -114,7 +114,7 @@ class _Scale:
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             self._check()
-            ((found,),) = self._execute("SELECT count(*) FROM job WHERE status = 'COMPLETED'")
+            ((found,),) = self.execute("SELECT count(*) FROM job WHERE status = 'COMPLETED'")
             if found >= completed:
                 return time.monotonic()
             time.sleep(LOOK_S)
@@ -122,7 +122,7 @@ class _Scale:
 
     def wait_for_nodes(self, count: int) -> None:
         deadline = time.monotonic() + PATIENCE_S
-        while self._execute("SELECT count(*) FROM node WHERE is_online AND resources ? 'total'")[0][0] < count:
+        while self.execute("SELECT count(*) FROM node WHERE is_online AND resources ? 'total'")[0][0] < count:
             self._check()
             if time.monotonic() > deadline:
                 raise BenchFailed(f"not all of {count} nodes came in {PATIENCE_S:.0f} s")
@@ -132,7 +132,7 @@ class _Scale:
         """Queue jobs steadily for a while, fewer than could run; how long each waited in the queue, in seconds."""
         say(f"a trickle of {rate:.0f} jobs a second")
         began = time.monotonic()
-        ((first,),) = self._execute("SELECT max(id) FROM job_exe")
+        ((first,),) = self.execute("SELECT max(id) FROM job_exe")
         done = 0
         while (passed := time.monotonic() - began) < TRICKLE_S:
             due = int(passed * rate) - done
@@ -145,16 +145,16 @@ class _Scale:
                 done += due
             time.sleep(TRICKLE_EVERY_S)
         deadline = time.monotonic() + PATIENCE_S
-        while self._execute("SELECT 1 FROM queue LIMIT 1") and time.monotonic() < deadline:
+        while self.execute("SELECT 1 FROM queue LIMIT 1") and time.monotonic() < deadline:
             time.sleep(LOOK_S)
         waited = (
             "SELECT extract(epoch FROM started - queued)::float8 FROM job_exe WHERE id > %s AND started IS NOT NULL"
         )
-        return [seconds for (seconds,) in self._execute(waited, (first,))]
+        return [seconds for (seconds,) in self.execute(waited, (first,))]
 
     def rounds(self) -> Mapping[str, Any]:
         time.sleep(3.0)  # the offer handler writes its figures every two seconds
-        ((stats,),) = self._execute("SELECT stats FROM scheduler")
+        ((stats,),) = self.execute("SELECT stats FROM scheduler")
         return stats
 
     def cpu_s(self) -> dict[str, float]:
@@ -170,7 +170,7 @@ class _Scale:
     def close(self) -> None:
         self._database.close()
 
-    def _execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._database.cursor() as cursor:
             cursor.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
@@ -183,10 +183,10 @@ class _Scale:
 
 
 @contextmanager
-def _scale(agents: int) -> Iterator[_Scale]:
+def simulated_scale(agents: int) -> Iterator[SimulatedScale]:
     home = Path(tempfile.mkdtemp(prefix="scale-bench-"))
     started: dict[str, subprocess.Popen[bytes]] = {}
-    scale: _Scale | None = None
+    scale: SimulatedScale | None = None
     try:
         url, broker, port = postgres.start(home), redis.start(home), ports.free_port()
         migrate(url)
@@ -216,7 +216,7 @@ def _scale(agents: int) -> Iterator[_Scale]:
                     [sys.executable, "-m", *arguments], cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL,
                     stdout=log, stderr=subprocess.STDOUT,
                 )  # fmt: skip
-        scale = _Scale(home, url, started)
+        scale = SimulatedScale(home, url, started)
         scale.pause()
         scale.wait_for_nodes(agents)
         yield scale
