@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = Settings.from_environ()
         settings.require("database_url")
-        logs.configure("admin", settings.log_level)
+        logs.configure("admin", settings.log_level, settings.log_format)
         sessions = make_sessions(make_engine(settings.database_url, application_name="scale-admin"))
         _run(options, settings, sessions, print)
     except ScaleError as error:

@@ -78,7 +78,7 @@ class Settings:
     strike_scan_s: float = 1.0
     strike_inotify: bool = True
     sweep_s: float = 5.0
-    keep_logs_days: float = 30.0  # 0: for ever, as in the other three
+    keep_logs_days: float = 30.0  # 0: for ever, as in the other four
     keep_events_days: float = 365.0
     keep_metrics_days: float = 1825.0
     keep_load_days: float = 90.0

@@ -66,7 +66,7 @@ class _Notes:
 
 
 def watch(session: Session) -> None:
-    """From now on note what is changed in this session."""
+    """From now on note what `session` changes."""
     session.info[_KEY] = _Notes()
     event.listen(session, "after_flush", _flushed)
 
