@@ -8,7 +8,7 @@ import { isUtc } from "../core/settings";
 import type { ScaleFile } from "../core/types";
 import { Filters, PeriodChoice, Search } from "../parts/filters";
 import { Footprints } from "../parts/map";
-import { Empty, None, Page, Panel } from "../parts/page";
+import { None, NoRows, Page, Panel } from "../parts/page";
 import { type Column, Pager, pageNumber, pageSize, Table } from "../parts/table";
 import { Moment, Time } from "../parts/time";
 
@@ -90,16 +90,10 @@ export default function Files() {
         isStale={live.isStale}
         empty={
           <Panel>
-            {isFiltered ? (
-              <Empty title="No file matches these filters.">
-                <a href={to("/files", { kind })}>Show all of them</a>
-              </Empty>
-            ) : (
-              <Empty title="There are none yet.">
-                Sources come in through <a href={to("/strikes")}>Strikes</a>; <a href={to("/jobs")}>jobs</a> make
-                products.
-              </Empty>
-            )}
+            <NoRows isFiltered={isFiltered} noun="file" all={to("/files", { kind })} title="There are none yet.">
+              Sources come in through <a href={to("/strikes")}>Strikes</a>; <a href={to("/jobs")}>jobs</a> make
+              products.
+            </NoRows>
           </Panel>
         }
       />

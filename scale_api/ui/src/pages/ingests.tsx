@@ -8,7 +8,7 @@ import { attempt } from "../core/toasts";
 import type { Ingest, IngestHours, IngestStatus, Strike } from "../core/types";
 import { type Bar, Bars } from "../parts/charts";
 import { Choice, Choices, Filters, PeriodChoice, Search } from "../parts/filters";
-import { Empty, None, Page, Panel, Refusal, Skeleton } from "../parts/page";
+import { Empty, None, NoRows, Page, Panel, Refusal, Skeleton } from "../parts/page";
 import { Status, word } from "../parts/status";
 import { type Column, Pager, pageNumber, pageSize, Table } from "../parts/table";
 import { Time } from "../parts/time";
@@ -92,15 +92,9 @@ export default function Ingests() {
         isStale={live.isStale}
         empty={
           <Panel>
-            {isFiltered ? (
-              <Empty title="No file matches these filters.">
-                <a href={to("/ingests")}>Show all files</a>
-              </Empty>
-            ) : (
-              <Empty title="No file has come in yet.">
-                Copy one into the directory of a <a href={to("/strikes")}>Strike</a>.
-              </Empty>
-            )}
+            <NoRows isFiltered={isFiltered} noun="file" all={to("/ingests")} title="No file has come in yet.">
+              Copy one into the directory of a <a href={to("/strikes")}>Strike</a>.
+            </NoRows>
           </Panel>
         }
       />

@@ -1,11 +1,11 @@
 // The editor of job types: validated by the API as one types, with its warnings before anything is saved.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { go, to } from "../core/address";
 import { change } from "../core/api";
 import { useLive } from "../core/live";
 import { attempt } from "../core/toasts";
 import type { JobTypeDetails } from "../core/types";
-import { TextField, useValidation, Verdicts } from "../parts/form";
+import { EditorForm, TextField, useValidation, Verdicts } from "../parts/form";
 import { Page, Panel, Refusal, Skeleton } from "../parts/page";
 
 const NEW_INTERFACE = {
@@ -93,12 +93,6 @@ function Editor({ type, etag }: { type?: JobTypeDetails; etag?: string | null })
   const isReady = !!draft.name && wrong.length === 0;
   const verdict = useValidation("/job-types/validation/", isReady ? body : null);
   const problems = [...wrong, ...(isReady ? verdict.problems : [])];
-  useEffect(() => {
-    if (!isDirty) return undefined;
-    const ask = (event: BeforeUnloadEvent): void => event.preventDefault();
-    window.addEventListener("beforeunload", ask);
-    return () => window.removeEventListener("beforeunload", ask);
-  }, [isDirty]);
   const field = (
     name: string,
     more: { rows?: number; isCode?: boolean; class?: string; isNumber?: boolean; isRequired?: boolean } = {},
@@ -107,7 +101,6 @@ function Editor({ type, etag }: { type?: JobTypeDetails; etag?: string | null })
       key={name}
       label={LABELS[name] ?? name}
       path={name}
-      problems={problems}
       hint={HINTS[name]}
       value={draft[name] ?? ""}
       onValue={(value) => {
@@ -136,7 +129,7 @@ function Editor({ type, etag }: { type?: JobTypeDetails; etag?: string | null })
       up={type ? [type.title || type.name, to(`/job-types/${type.id}`)] : ["Job types", to("/job-types")]}
       lead={type && "Jobs that are queued already keep the interface that they were queued with."}
     >
-      <form class="editor" onSubmit={save}>
+      <EditorForm problems={problems} isDirty={isDirty} onSave={save}>
         <div class="editor-form">
           <Panel title="What it is">
             <div class="fields">
@@ -179,7 +172,7 @@ function Editor({ type, etag }: { type?: JobTypeDetails; etag?: string | null })
             </div>
           </Panel>
         </div>
-      </form>
+      </EditorForm>
     </Page>
   );
 }

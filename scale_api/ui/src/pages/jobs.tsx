@@ -9,7 +9,7 @@ import { CATEGORIES, JOB_STATUSES, type Job, type JobType, type Queued } from ".
 import { Question } from "../parts/dialog";
 import { Choice, Choices, Filters, PeriodChoice, Search } from "../parts/filters";
 import { JobTypeLink } from "../parts/links";
-import { Empty, None, Page } from "../parts/page";
+import { None, NoRows, Page } from "../parts/page";
 import { Category, categoryWord, Status, word } from "../parts/status";
 import { type Column, Pager, pageNumber, pageSize, Table, useSteady } from "../parts/table";
 import { Time, Took } from "../parts/time";
@@ -197,17 +197,11 @@ function selection(): Record<string, unknown> {
 
 function NoJobs() {
   const isFiltered = FILTERS.some((name) => query.value.has(name));
-  if (isFiltered)
-    return (
-      <Empty title="No job matches these filters.">
-        <a href={to("/jobs")}>Show all jobs</a>
-      </Empty>
-    );
   return (
-    <Empty title="There are no jobs yet.">
+    <NoRows isFiltered={isFiltered} noun="job" all={to("/jobs")} title="There are no jobs yet.">
       A file that a <a href={to("/strikes")}>Strike</a> takes in starts those whose rule it meets. By hand, the command{" "}
       <code>scale job run</code> queues one of any <a href={to("/job-types")}>job type</a>.
-    </Empty>
+    </NoRows>
   );
 }
 

@@ -5,7 +5,7 @@ import { change, get, type Page as Rows } from "../core/api";
 import { useLive } from "../core/live";
 import { attempt } from "../core/toasts";
 import type { JobType, RecipeDefinition, RecipeTypeDetails } from "../core/types";
-import { problemsOf, TextField, useValidation, Verdicts } from "../parts/form";
+import { EditorForm, problemsOf, TextField, useValidation, Verdicts } from "../parts/form";
 import { Graph } from "../parts/graph";
 import { Page, Panel, Refusal, Skeleton } from "../parts/page";
 import { graphOf } from "./recipe";
@@ -93,7 +93,7 @@ function Editor({ type, etag, reload }: EditorProps) {
       <Panel title="Graph" class="spaced" aside={isDirty ? "as you type it" : undefined}>
         <Drawn definition={definition} problems={problems} />
       </Panel>
-      <form class="editor" onSubmit={save}>
+      <EditorForm problems={problems} isDirty={isDirty} onSave={save}>
         <div class="editor-form">
           <Panel title="Definition">
             <div class="fields">
@@ -101,7 +101,6 @@ function Editor({ type, etag, reload }: EditorProps) {
                 <TextField
                   label="Name"
                   path="name"
-                  problems={problems}
                   value={name}
                   onValue={(value) => set({ name: value })}
                   isRequired
@@ -112,30 +111,21 @@ function Editor({ type, etag, reload }: EditorProps) {
                 <TextField
                   label="Version"
                   path="version"
-                  problems={problems}
                   value={version}
                   onValue={(value) => set({ version: value })}
                   isRequired
                 />
               )}
-              <TextField
-                label="Title"
-                path="title"
-                problems={problems}
-                value={title}
-                onValue={(value) => set({ title: value })}
-              />
+              <TextField label="Title" path="title" value={title} onValue={(value) => set({ title: value })} />
               <TextField
                 label="Description"
                 path="description"
-                problems={problems}
                 value={description}
                 onValue={(value) => set({ description: value })}
               />
               <TextField
                 label="Graph"
                 path="definition"
-                problems={problems}
                 value={draft.definition}
                 onValue={(value) => set({ definition: value })}
                 rows={20}
@@ -146,7 +136,6 @@ function Editor({ type, etag, reload }: EditorProps) {
               <TextField
                 label="Trigger rule"
                 path="trigger_rule"
-                problems={problems}
                 value={draft.rule}
                 onValue={(value) => set({ rule: value })}
                 rows={5}
@@ -182,7 +171,7 @@ function Editor({ type, etag, reload }: EditorProps) {
             </Panel>
           )}
         </div>
-      </form>
+      </EditorForm>
     </Page>
   );
 }

@@ -7,7 +7,7 @@ import { useLive } from "../core/live";
 import type { JobState, RecipeType, RecipeWithJobs } from "../core/types";
 import { Choice, Filters, PeriodChoice } from "../parts/filters";
 import { RecipeTypeLink } from "../parts/links";
-import { Empty, None, Page, Panel } from "../parts/page";
+import { None, NoRows, Page, Panel } from "../parts/page";
 import { categoryWord, Health, Status, StatusGlyph, tone, word } from "../parts/status";
 import { type Column, Pager, pageNumber, pageSize, Table } from "../parts/table";
 import { Time, Took } from "../parts/time";
@@ -73,16 +73,10 @@ export default function Recipes() {
         isStale={live.isStale}
         empty={
           <Panel>
-            {isFiltered ? (
-              <Empty title="No recipe matches these filters.">
-                <a href={to("/recipes")}>Show all recipes</a>
-              </Empty>
-            ) : (
-              <Empty title="No recipe has been started yet.">
-                A file that meets the rule of a <a href={to("/recipe-types")}>recipe type</a> starts one; so does the
-                command <code>scale recipe run</code>.
-              </Empty>
-            )}
+            <NoRows isFiltered={isFiltered} noun="recipe" all={to("/recipes")} title="No recipe has been started yet.">
+              A file that meets the rule of a <a href={to("/recipe-types")}>recipe type</a> starts one; so does the
+              command <code>scale recipe run</code>.
+            </NoRows>
           </Panel>
         }
       />

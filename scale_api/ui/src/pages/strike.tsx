@@ -6,7 +6,7 @@ import { count } from "../core/format";
 import { useLive } from "../core/live";
 import { attempt } from "../core/toasts";
 import type { Ingest, StrikeDetails, StrikeRule, Workspace } from "../core/types";
-import { SelectField, TextField, useValidation, Verdicts } from "../parts/form";
+import { EditorForm, SelectField, TextField, useValidation, Verdicts } from "../parts/form";
 import { Empty, Fact, Facts, Page, Panel, Refusal, Skeleton } from "../parts/page";
 import { Moment, Time } from "../parts/time";
 import { StrikeState } from "./strikes";
@@ -102,7 +102,7 @@ function Editor({ strike, etag, reload }: EditorProps) {
       }
     >
       {strike && <Standing strike={strike} />}
-      <form class="editor" onSubmit={save}>
+      <EditorForm problems={problems} isDirty={isDirty} onSave={save}>
         <div class="editor-form">
           <Panel title="What it watches">
             <div class="fields">
@@ -110,7 +110,6 @@ function Editor({ strike, etag, reload }: EditorProps) {
                 <TextField
                   label="Name"
                   path="name"
-                  problems={problems}
                   value={draft.name}
                   onValue={(name) => set({ name })}
                   isRequired
@@ -121,7 +120,6 @@ function Editor({ strike, etag, reload }: EditorProps) {
               <TextField
                 label="Title"
                 path="title"
-                problems={problems}
                 value={draft.title}
                 onValue={(title) => set({ title })}
                 maxLength={50}
@@ -129,7 +127,6 @@ function Editor({ strike, etag, reload }: EditorProps) {
               <TextField
                 label="Directory"
                 path="configuration.mount"
-                problems={problems}
                 value={draft.mount}
                 onValue={(mount) => set({ mount })}
                 isRequired
@@ -141,7 +138,6 @@ function Editor({ strike, etag, reload }: EditorProps) {
               <TextField
                 label="Suffix while a file is transferred"
                 path="configuration.transfer_suffix"
-                problems={problems}
                 value={draft.suffix}
                 onValue={(suffix) => set({ suffix })}
                 isRequired
@@ -151,7 +147,6 @@ function Editor({ strike, etag, reload }: EditorProps) {
               <TextField
                 label="Description"
                 path="description"
-                problems={problems}
                 value={draft.description}
                 onValue={(description) => set({ description })}
                 rows={2}
@@ -179,7 +174,6 @@ function Editor({ strike, etag, reload }: EditorProps) {
                 <TextField
                   label="Names that begin as"
                   path={`${rulesPath}[${place}].filename_regex`}
-                  problems={problems}
                   value={rule.filename_regex}
                   onValue={(filename_regex) => setRule(place, { filename_regex })}
                   isRequired
@@ -190,7 +184,6 @@ function Editor({ strike, etag, reload }: EditorProps) {
                 <SelectField
                   label="Workspace"
                   path={`${rulesPath}[${place}].workspace_name`}
-                  problems={problems}
                   value={rule.workspace_name}
                   onValue={(workspace_name) => setRule(place, { workspace_name })}
                   options={(workspaces ?? []).map((each) => ({ value: each.name, label: each.title || each.name }))}
@@ -198,7 +191,6 @@ function Editor({ strike, etag, reload }: EditorProps) {
                 <TextField
                   label="Path in it"
                   path={`${rulesPath}[${place}].workspace_path`}
-                  problems={problems}
                   value={rule.workspace_path}
                   onValue={(workspace_path) => setRule(place, { workspace_path })}
                   isCode
@@ -207,7 +199,6 @@ function Editor({ strike, etag, reload }: EditorProps) {
                 <TextField
                   label="Data types"
                   path={`${rulesPath}[${place}].data_types`}
-                  problems={problems}
                   value={rule.data_types.join(", ")}
                   onValue={(text) =>
                     setRule(place, {
@@ -220,7 +211,6 @@ function Editor({ strike, etag, reload }: EditorProps) {
                 <SelectField
                   label="What is there already is"
                   path={`${rulesPath}[${place}].duplicates`}
-                  problems={problems}
                   value={rule.duplicates ?? "set_aside"}
                   onValue={(duplicates) => setRule(place, { duplicates })}
                   options={DUPLICATES}
@@ -269,7 +259,7 @@ function Editor({ strike, etag, reload }: EditorProps) {
             </Panel>
           )}
         </div>
-      </form>
+      </EditorForm>
     </Page>
   );
 }

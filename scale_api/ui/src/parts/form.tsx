@@ -1,6 +1,6 @@
 // Forms that are validated by the API as one types: what it refuses stands beside the field that it names.
-import type { ComponentChildren } from "preact";
-import { useEffect, useId, useState } from "preact/hooks";
+import { type ComponentChildren, createContext } from "preact";
+import { useContext, useEffect, useId, useState } from "preact/hooks";
 import { ApiError, change, type Problem } from "../core/api";
 
 const TYPING_MS = 350;
@@ -57,11 +57,38 @@ export function problemsOf(problems: readonly Problem[], path: string): Problem[
   );
 }
 
+const Problems = createContext<readonly Problem[]>([]);
+
+interface EditorProps {
+  /** Shown by the fields that they name. */
+  problems: readonly Problem[];
+  /** Something was typed that is not saved: the browser asks before it is lost. */
+  isDirty: boolean;
+  onSave: (event: Event) => void;
+  children: ComponentChildren;
+}
+
+/** The form of an editor: its fields on one side, what is said of them on the other. */
+export function EditorForm({ problems, isDirty, onSave, children }: EditorProps) {
+  useEffect(() => {
+    if (!isDirty) return undefined;
+    const ask = (event: BeforeUnloadEvent): void => event.preventDefault();
+    window.addEventListener("beforeunload", ask);
+    return () => window.removeEventListener("beforeunload", ask);
+  }, [isDirty]);
+  return (
+    <Problems.Provider value={problems}>
+      <form class="editor" onSubmit={onSave}>
+        {children}
+      </form>
+    </Problems.Provider>
+  );
+}
+
 interface FieldProps {
   label: string;
   /** As the API names it. */
   path?: string;
-  problems?: readonly Problem[];
   hint?: ComponentChildren;
   class?: string;
   /** Draws the input with these attributes. */
@@ -73,8 +100,9 @@ interface FieldProps {
 }
 
 /** A label, an input, what it is for, and what is wrong with it. */
-export function Field({ label, path, problems = [], hint, class: name = "", children }: FieldProps) {
+export function Field({ label, path, hint, class: name = "", children }: FieldProps) {
   const id = useId();
+  const problems = useContext(Problems);
   const own = path === undefined ? [] : problemsOf(problems, path);
   const described = hint || own.length ? `${id}-note` : undefined;
   return (

@@ -71,6 +71,26 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
+interface NoRowsProps {
+  isFiltered: boolean;
+  /** One of what is listed, as in "No job matches". */
+  noun: string;
+  /** The list without filters. */
+  all: string;
+  title: string;
+  children: ComponentChildren;
+}
+
+/** Instead of rows: the way back from filters that nothing passes, or the next step while there is nothing at all. */
+export function NoRows({ isFiltered, noun, all, title, children }: NoRowsProps) {
+  if (!isFiltered) return <Empty title={title}>{children}</Empty>;
+  return (
+    <Empty title={`No ${noun} matches these filters.`}>
+      <a href={all}>Show all {noun}s</a>
+    </Empty>
+  );
+}
+
 /** What the API refused, in its words. */
 export function Refusal({ error }: { error: ApiError }) {
   return (
