@@ -41,7 +41,7 @@ def spec(bench: Bench, arguments: str = "", **more: Any) -> ExecutionSpec:
 
 
 def containers_of(client: docker.DockerClient, bench: Bench) -> list[Any]:
-    return [c for c in client.containers.list(all=True) if bench.root.name in c.name]
+    return [c for c in client.containers.list(all=True, ignore_removed=True) if bench.root.name in c.name]
 
 
 def test_command_with_inputs_and_outputs(bench: Bench, client: docker.DockerClient) -> None:
@@ -290,10 +290,10 @@ def test_only_containers_without_a_living_executor_are_removed(bench: Bench, cli
     made = {name: client.containers.create(busybox_image(), labels=labels).id for name, (labels, _) in wanted.items()}
     try:
         assert len(orphans.remove_stale_containers(Engine(bench.settings), mine)) == 2
-        left = {container.id for container in client.containers.list(all=True)}
+        left = {container.id for container in client.containers.list(all=True, ignore_removed=True)}
         assert {name: made[name] in left for name in made} == {name: stays for name, (_, stays) in wanted.items()}
     finally:
-        for container in client.containers.list(all=True, filters={"status": "created"}):
+        for container in client.containers.list(all=True, ignore_removed=True, filters={"status": "created"}):
             if container.id in made.values():
                 container.remove(force=True)
 

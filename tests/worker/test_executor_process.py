@@ -185,9 +185,9 @@ def test_containers_die_with_their_executor(executor: Executor) -> None:
     executor.launch(
         executor.bench.spec("'sleep 60'", docker_image=busybox_image(), task_id=name.removeprefix("scale-"))
     )
-    until(lambda: client.containers.list(filters={"name": name}))
+    until(lambda: client.containers.list(ignore_removed=True, filters={"name": name}))
     executor.process.kill()
-    until(lambda: not client.containers.list(all=True, filters={"name": name}))
+    until(lambda: not client.containers.list(all=True, ignore_removed=True, filters={"name": name}))
     client.close()
 
 
