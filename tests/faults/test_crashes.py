@@ -17,7 +17,8 @@ import redis
 from scale_server import postgres
 from scale_server import redis as redis_server
 from tests.journeys import scale_process
-from tests.journeys.scale_process import Scale, wait_for
+from tests.journeys.scale_process import Scale
+from tests.patience import wait_for
 
 pytestmark = pytest.mark.journey
 JOBS = 30

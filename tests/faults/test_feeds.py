@@ -25,19 +25,12 @@ from scale_core.settings import CHECKOUT
 from scale_worker import strike_watcher
 from scale_worker.tasks import ingest as tasks
 from tests import factories as make
+from tests.patience import PATIENCE_S, wait_for
 from tests.worker.executions import Bench
 from tests.worker.test_executor_ingest import drop, files, ingest, item
 
-PATIENCE_S = 90.0
 MANY = 20_000
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount file systems")
-
-
-def wait_for(what: str, look: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not look():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from scale_core.settings import CHECKOUT
 from scale_server import postgres
 from tests.faults.test_points import Jobs, make_type
 from tests.journeys import scale_process
-from tests.journeys.scale_process import Scale, wait_for
+from tests.journeys.scale_process import Scale
+from tests.patience import wait_for
 
 pytestmark = pytest.mark.journey
 ACTS = {"committed", "launched", "written"}

@@ -17,7 +17,8 @@ import requests
 
 from scale_server import postgres
 from tests.journeys import scale_process
-from tests.journeys.scale_process import Scale, wait_for
+from tests.journeys.scale_process import Scale
+from tests.patience import wait_for
 
 pytestmark = pytest.mark.journey
 SCRIPT = "echo $SCALE_JOB_ID >> {begun}; sleep {seconds}; echo $SCALE_JOB_ID >> {ended}"

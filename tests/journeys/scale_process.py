@@ -6,12 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 import psycopg2
@@ -19,9 +18,7 @@ import requests
 
 from scale_core.settings import CHECKOUT
 from scale_server import ports, postgres
-
-Found = TypeVar("Found")
-PATIENCE_S = 60.0
+from tests.patience import PATIENCE_S, wait_for
 
 # what the command line of each process contains
 MARKS = {
@@ -32,15 +29,6 @@ MARKS = {
     "devcluster": "scale_worker.devcluster",
     "executor": "scale_worker.executor",
 }
-
-
-def wait_for(what: str, look: Callable[[], Found], patience_s: float = PATIENCE_S) -> Found:
-    """What `look` finds as soon as it is true; fails after `patience_s` (a bound, not a claim about speed)."""
-    deadline = time.monotonic() + patience_s
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"waited {patience_s:.0f} s for {what}"
-        time.sleep(0.1)
-    return found
 
 
 @dataclass

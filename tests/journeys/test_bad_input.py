@@ -20,7 +20,8 @@ import requests
 from scale_core.settings import CHECKOUT
 from scale_server import postgres
 from tests.docker_images import busybox_image
-from tests.journeys.scale_process import Scale, strike_configuration, wait_for
+from tests.journeys.scale_process import Scale, strike_configuration
+from tests.patience import wait_for
 
 ODD_VALUES = (
     "two  blanks ",

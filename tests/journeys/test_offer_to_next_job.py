@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from tests.docker_images import busybox_image
-from tests.journeys.scale_process import Scale, wait_for
+from tests.journeys.scale_process import Scale
+from tests.patience import wait_for
 
 FEATURE = {
     "type": "Feature",

@@ -11,7 +11,8 @@ import pytest
 
 from scale_server import postgres
 from tests.journeys import scale_process
-from tests.journeys.scale_process import Scale, wait_for
+from tests.journeys.scale_process import Scale
+from tests.patience import wait_for
 from tests.remote_servers import SECRETS, FtpServer, S3Server, ftp_server, s3_server
 
 COUNT = 'import sys; open("count.txt", "w").write(str(len(open(sys.argv[1], "rb").read()))); \

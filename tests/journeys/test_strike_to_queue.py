@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.scale_process import Scale, wait_for
+from tests.journeys.scale_process import Scale
+from tests.patience import wait_for
 
 # Names that some program along the way would take for something else, if it got the chance.
 ODD_NAMES = (

@@ -12,7 +12,8 @@ import pytest
 
 from scale_server import postgres
 from tests.journeys import scale_process
-from tests.journeys.scale_process import Scale, wait_for
+from tests.journeys.scale_process import Scale
+from tests.patience import wait_for
 
 pytestmark = pytest.mark.journey
 SECOND = timedelta(seconds=1)

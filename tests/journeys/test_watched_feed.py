@@ -9,7 +9,8 @@ import pytest
 
 from scale_server import postgres
 from tests.journeys import scale_process
-from tests.journeys.scale_process import Scale, wait_for
+from tests.journeys.scale_process import Scale
+from tests.patience import wait_for
 
 pytestmark = pytest.mark.journey
 RULE = {"filename_regex": r".*\.txt", "data_types": [], "workspace_path": "in", "workspace_name": "texts"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.mesos_shapes import differences, recorded
+from tests.patience import wait_for
 from tests.worker.fake_agent import FakeAgent
 from tests.worker.test_executor_driver import Driven
 
@@ -64,10 +64,7 @@ def test_a_recorded_restart_of_the_agent(agent: FakeAgent, tmp_path: Path) -> No
         agent.refuse_subscribe = 503
         before = len(agent.attempts)
         agent.cut()
-        deadline = time.monotonic() + 20
-        while len(agent.attempts) < before + 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for("two attempts", lambda: len(agent.attempts) >= before + 2)
         driven.send(task_id)  # would be lost, and raise, in pymesos' own driver
         agent.refuse_subscribe = None
         again = agent.subscriptions.get(timeout=20)

@@ -12,8 +12,9 @@ import requests
 from scale_server import postgres
 from tests.devcluster_process import ECHO_EXECUTOR, Cluster, devcluster
 from tests.journeys import scale_process
-from tests.journeys.scale_process import Scale, wait_for
+from tests.journeys.scale_process import Scale
 from tests.mesos_client import Framework, scalar, task
+from tests.patience import wait_for
 
 RESERVED = ("--reserved=scale:cpus=1.5,mem=1000", "--reserved=other:cpus=1,mem=500")
 ECHO = {"executor_id": {"value": "echo"}, "command": {"value": ECHO_EXECUTOR}}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +18,7 @@ from scale_core.errors import Conflict, NotFound
 from scale_core.services import execution, file, product, queue
 from tests import factories as make
 from tests.conftest import NOW
+from tests.patience import wait_for
 
 LATER = NOW + timedelta(hours=1)
 
@@ -241,13 +241,12 @@ def test_of_two_executions_that_end_at_once_the_newer_ones_products_stay(committ
 
 def _until_one_waits(sessions: sessionmaker[Session]) -> None:
     waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+
+    def waits() -> bool:
         with sessions() as session:
-            if session.scalar(waiting):
-                return
-        time.sleep(0.02)
-    raise AssertionError("nobody waits for the inputs")
+            return bool(session.scalar(waiting))
+
+    wait_for("one that waits for the inputs", waits)
 
 
 def test_taken_back_and_published_again(session: Session, store: Workspace, source: ScaleFile, type_: JobType) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from scale_server import postgres
 from tests.journeys import scale_process
-from tests.journeys.scale_process import wait_for
+from tests.patience import wait_for
 from tests.ui import browser as browsers
 
 PASSWORD = "Correct-horse-7-battery"

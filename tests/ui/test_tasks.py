@@ -6,7 +6,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.journeys.scale_process import Scale, wait_for
+from tests.journeys.scale_process import Scale
+from tests.patience import wait_for
 from tests.ui.browser import open_page
 from tests.ui.conftest import Watched
 from tests.ui.world import World

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import requests
 from tests.devcluster_process import ECHO_EXECUTOR, Cluster, devcluster
 from tests.mesos_client import Framework, Stream, cpus_of, scalar, task
 from tests.mesos_shapes import recorded, same_shape
+from tests.patience import wait_for
 
 RECORDED = recorded("executor_api")
 
@@ -39,14 +39,6 @@ def executor(name: str, command: str = ECHO_EXECUTOR, cpus: float = 0.1) -> dict
 
 def work(task_id: str, data: str, name: str = "echo") -> dict[str, Any]:
     return task(task_id, executor=executor(name), data=base64.b64encode(data.encode()).decode())
-
-
-def until(condition: Callable[[], Any], timeout: float = 10) -> Any:
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return value
 
 
 def test_one_executor_runs_many_tasks_and_lives_on(framework: Framework) -> None:
@@ -81,7 +73,7 @@ def test_what_an_executor_sees(cluster: Cluster, framework: Framework, tmp_path:
     info = executor("by-hand", command)
     info["command"]["environment"] = {"variables": variables}
     framework.accept(framework.offer(), task("t", executor=info, data="MQ=="))
-    until((tmp_path / "done").exists)
+    wait_for("it to end", (tmp_path / "done").exists)
     environment = dict(line.split("=", 1) for line in (tmp_path / "environment").read_text().splitlines())
     expected = RECORDED["environment"]
     assert expected.keys() <= environment.keys()
@@ -202,10 +194,10 @@ def test_teardown_ends_executors_with_all_their_processes(cluster: Cluster) -> N
     stubborn = executor("stubborn", f"sh -c 'sleep 1000 & setsid sleep 1001 & wait' & {ECHO_EXECUTOR}")
     framework.accept(framework.offer(), task("t", executor=stubborn, data=base64.b64encode(b"50").decode()))
     pid = framework.update()["container_status"]["executor_pid"]
-    children = until(lambda: _at_least(psutil.Process(pid).children(recursive=True), 4))
+    children = wait_for("its processes", lambda: _at_least(psutil.Process(pid).children(recursive=True), 4))
     framework.call("TEARDOWN")
-    until(lambda: not psutil.pid_exists(pid))
-    until(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
+    wait_for("it to go", lambda: not psutil.pid_exists(pid))
+    wait_for("them to go", lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
 
 
 def _at_least(found: list[psutil.Process], count: int) -> list[psutil.Process]:

@@ -16,6 +16,7 @@ import requests
 from tests.devcluster_process import ECHO_EXECUTOR, Cluster, devcluster
 from tests.mesos_client import Framework, scalar, task
 from tests.mesos_shapes import recorded, same_shape
+from tests.patience import wait_for
 
 ECHO = {"executor_id": {"value": "echo"}, "command": {"value": ECHO_EXECUTOR}, "resources": [scalar("cpus", 0.1)]}
 
@@ -129,10 +130,7 @@ def test_an_agent_that_comes_back_as_another_has_lost_its_tasks(cluster: Cluster
     assert (lost["state"], lost["reason"]) == ("TASK_LOST", "REASON_AGENT_REMOVED")
     offer = framework.offer(lambda offer: offer["agent_id"]["value"] == new["id"])
     run_on(framework, offer, work("again"))
-    deadline = time.monotonic() + 10
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for("its end", lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
 def test_an_agent_that_is_cut_off_for_a_moment(cluster: Cluster, framework: Framework) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from tests.devcluster_process import Cluster, devcluster
 from tests.mesos_client import Framework, cpus_of, scalar, task
 from tests.mesos_shapes import recorded, same_shape
+from tests.patience import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -233,11 +233,11 @@ def test_a_framework_that_stays_away_too_long_is_removed_with_its_tasks(cluster:
     )
     framework.update()
     framework.update()
-    _until(lambda: (tmp_path / "runs").exists())
+    wait_for("the task to run", (tmp_path / "runs").exists)
     framework.stream.close()
-    _until(lambda: framework.call("REVIVE") == (403, "Framework is not subscribed"))
-    _until(lambda: framework.call("REVIVE") == (400, "Framework cannot be found"))
-    _until(lambda: (tmp_path / "ended").exists())
+    wait_for("the disconnection", lambda: framework.call("REVIVE") == (403, "Framework is not subscribed"))
+    wait_for("the removal", lambda: framework.call("REVIVE") == (400, "Framework cannot be found"))
+    wait_for("the task to end", (tmp_path / "ended").exists)
     assert Framework(cluster.master, framework.id).stream.next()["error"]["message"] == "Framework has been removed"
 
 
@@ -270,10 +270,3 @@ def test_capabilities_change_offers_and_answers(cluster: Cluster) -> None:
     framework.call("RECONCILE", reconcile={"tasks": [{"task_id": {"value": "who"}}]})
     assert framework.update()["state"] == "TASK_UNKNOWN"
     framework.call("TEARDOWN")
-
-
-def _until(condition: Any, timeout: float = 8) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)

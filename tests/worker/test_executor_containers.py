@@ -18,7 +18,7 @@ from scale_worker.executor.containers import ContainerJob, Engine, create_config
 from scale_worker.executor.gpus import Gpus
 from tests.docker_images import busybox_image
 from tests.worker.executions import Bench, file_output, prop
-from tests.worker.test_executor_execution import wait_for
+from tests.worker.test_executor_execution import until_written
 
 pytestmark = pytest.mark.docker
 
@@ -250,7 +250,7 @@ def test_kill(bench: Bench, client: docker.DockerClient) -> None:
     stubborn = spec(bench, "'trap \"\" TERM; echo begun; sleep 60; sleep 60'")
     thread = threading.Thread(target=lambda: outcomes.append(bench.run(stubborn, cancel)))
     thread.start()
-    wait_for(bench.root / "execution-1" / "stdout")
+    until_written(bench.root / "execution-1" / "stdout")
     cancel.request(KILLED)
     thread.join(timeout=20)
     assert (outcomes[0].succeeded, outcomes[0].stdout) == (False, "begun\n")

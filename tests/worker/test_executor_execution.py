@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from scale_core.domain.execution import Input, InputFile, Outcome, Output, StoredFile, WorkspaceAccess
 from scale_worker.executor.cancel import KILLED
+from tests.patience import wait_for
 from tests.worker.executions import WORKSPACE, Bench, file_output, prop
 
 
@@ -26,11 +26,8 @@ def manifest(**content: Any) -> str:
     return f"cat > results_manifest.json <<'END'\n{json.dumps(content)}\nEND\n"
 
 
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not path.exists() or not path.read_bytes():
-        assert time.monotonic() < deadline, f"{path} did not appear"
-        time.sleep(0.01)
+def until_written(path: Path) -> None:
+    wait_for(f"{path} to be written", lambda: path.exists() and path.read_bytes())
 
 
 def exited(outcome: Outcome) -> tuple[bool, str | None, int | None]:
@@ -189,7 +186,7 @@ def test_kill(bench: Bench, trap: str) -> None:
     spec = bench.spec(f"'{trap} sleep {marker} & echo begun; wait; wait'")
     thread = threading.Thread(target=lambda: outcomes.append(bench.run(spec, cancel)))
     thread.start()
-    wait_for(bench.root / "execution-1" / "stdout")
+    until_written(bench.root / "execution-1" / "stdout")
     cancel.request(KILLED)
     thread.join(timeout=20)
     assert cancel.reason == KILLED

@@ -5,16 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from scale_core.domain.execution import ExecutionSpec, Outcome, StatusData
 from scale_worker.executor import guardian
 from tests.docker_images import busybox_image
+from tests.patience import wait_for
 from tests.worker.executions import Bench, file_output, prop
 from tests.worker.fake_agent import FakeAgent
 
@@ -72,13 +71,6 @@ def executor(tmp_path: Path) -> Iterator[Executor]:
     executor.close()
 
 
-def until(condition: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.01)
-
-
 def running(marker: str) -> bool:
     return subprocess.run(["pgrep", "-f", f"sleep {marker}"], capture_output=True, check=False).returncode == 0
 
@@ -115,7 +107,7 @@ def test_kill(executor: Executor) -> None:
     executor.launch(executor.bench.spec(f"'echo begun; sleep {marker}; true'"))
     executor.agent.kill("unknown")
     executor.next()
-    until(lambda: running(marker))
+    wait_for("the job to run", lambda: running(marker))
     executor.agent.kill("scale.7.abc")
     _, state, status = executor.next()
     assert state == "TASK_KILLED"
@@ -167,13 +159,13 @@ def test_jobs_die_with_their_executor(executor: Executor, number: int | None) ->
     """However it ends: killed, terminated, or told to shut down."""
     marker = f"62.{os.getpid()}"
     executor.launch(executor.bench.spec(f"'trap \"\" TERM; sleep {marker}; true'"))
-    until(lambda: running(marker))
+    wait_for("the job to run", lambda: running(marker))
     if number is None:
         executor.agent.event("SHUTDOWN")
     else:
         executor.process.send_signal(number)
     assert executor.process.wait(20) == (-signal.SIGKILL if number == signal.SIGKILL else 0)
-    until(lambda: not running(marker))
+    wait_for("its processes to end", lambda: not running(marker))
 
 
 @pytest.mark.docker
@@ -185,9 +177,11 @@ def test_containers_die_with_their_executor(executor: Executor) -> None:
     executor.launch(
         executor.bench.spec("'sleep 60'", docker_image=busybox_image(), task_id=name.removeprefix("scale-"))
     )
-    until(lambda: client.containers.list(ignore_removed=True, filters={"name": name}))
+    wait_for("the container", lambda: client.containers.list(ignore_removed=True, filters={"name": name}))
     executor.process.kill()
-    until(lambda: not client.containers.list(all=True, ignore_removed=True, filters={"name": name}))
+    wait_for(
+        "it to be removed", lambda: not client.containers.list(all=True, ignore_removed=True, filters={"name": name})
+    )
     client.close()
 
 
@@ -210,7 +204,7 @@ def test_the_next_executor_kills_what_the_former_left(executor: Executor) -> Non
     try:
         assert stale.wait(20) == -signal.SIGKILL
         assert other.poll() is None, "a number that was reused belongs to somebody else"
-        until(lambda: sorted(path.name for path in directory.iterdir()) == ["stdout"])
+        wait_for("the rest to be removed", lambda: sorted(path.name for path in directory.iterdir()) == ["stdout"])
     finally:
         other.kill()
         other.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from scale_core.domain.execution import ExecutionSpec
 from scale_worker.executor.cancel import KILLED
 from tests.docker_images import busybox_image
+from tests.patience import wait_for
 from tests.worker import registry as registries
 from tests.worker.executions import Bench
 from tests.worker.registry import Registry
@@ -107,10 +107,7 @@ def test_a_cancel_ends_a_pull(tmp_path: Path, registry: Registry) -> None:
     found = []
     thread = threading.Thread(target=lambda: found.append(bench.run(spec(bench, registry), cancel)))
     thread.start()
-    deadline = time.monotonic() + 20
-    while not any("/blobs/" in path for path in registry.asked):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for("the pull", lambda: any("/blobs/" in path for path in registry.asked))
     cancel.request(KILLED)
     thread.join(timeout=30)
     assert not thread.is_alive()

@@ -6,7 +6,6 @@ import base64
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +21,7 @@ from scale_worker.mesos import messages
 from scale_worker.mesos.framework import Driver, Framework, framework_info
 from scale_worker.mesos.wire import Calls, Records, Refused
 from tests.devcluster_process import Cluster, devcluster, free_ports
+from tests.patience import wait_for
 
 WAIT_S = 20.0
 TASK: dict[str, Any] = {
@@ -251,10 +251,7 @@ def test_who_we_are_is_said(tmp_path: Path) -> None:
     with OddMaster([subscribed()]) as master:
         driver = Driver(Framework(SimpleQueue()), framework_info(settings, None), master.address, "p", "geheim:ä")
         driver.start()
-        deadline = time.monotonic() + WAIT_S
-        while not master.subscriptions:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for("the subscription", lambda: master.subscriptions)
         driver.stop()
         driver.join()
     info = master.subscriptions[0]["subscribe"]["framework_info"]

@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,16 +23,9 @@ from scale_worker import strike_watcher
 from scale_worker.strike_watcher import Place, StrikeWatcher
 from scale_worker.tasks import ingest as tasks
 from tests import factories as make
+from tests.patience import PATIENCE_S, wait_for
 
-PATIENCE_S = 30.0
 MAX_EVENTS = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
-
-
-def wait_for(what: str, look: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not look():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.01)
 
 
 class Watched:
