@@ -3,7 +3,7 @@
 1. Recipes of ten no-op jobs (one, four, one, three, one) from the queue to `completed`, all at once, and then steadily
    at half that rate: how long a child waits between the end of its last parent and its own place in the queue.
 2. The figures of one day with many executions, computed as the clock computes them.
-3. A year of figures of 20 job types as lines of a plot, all columns, over HTTP.
+3. A year of figures of 20 job types as lines of a plot, one column and all of them, over HTTP.
 """
 
 from __future__ import annotations
@@ -224,12 +224,16 @@ def _day(url: str) -> Spread:
 
 
 def _plot(port: int) -> Mapping[str, Spread]:
-    """All columns: of all types together, and of each for itself."""
+    """All columns of all types together; of each type for itself, one column, and all of them."""
     ids = "&".join(f"choice_id={number}" for number in _choices(port))
     pages = "page_size=1000"
     return {
         name: Spread.of(api.repeat([api.requester(port, api.Endpoint(f"{PLOT}?{query}"))], 3.0))
-        for name, query in {"together": pages, "each": f"{pages}&{ids}"}.items()
+        for name, query in {
+            "together": pages,
+            "one column of each": f"{pages}&{ids}&column=run_time_avg",
+            "each": f"{pages}&{ids}",
+        }.items()
     }
 
 

@@ -232,7 +232,7 @@ class RecipesResult:
             "end of the last parent to QUEUED, half that rate": self.child_queued,
             "end of the last parent to RUNNING, half that rate": self.child_started,
             f"figures of a day of {self.executions} executions": self.day,
-            **{f"plot of a year, all columns: {name}": spread for name, spread in (self.plot or {}).items()},
+            **{f"plot of a year: {name}": spread for name, spread in (self.plot or {}).items()},
         }
         for name, spread in spreads.items():
             if spread:

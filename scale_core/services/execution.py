@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from scale_core import tracing
@@ -57,6 +57,7 @@ class Finished:
     removable: tuple[StoredIngest, ...] = ()
     moving: tuple[int, ...] = ()  # ids of parsed files that are to lie elsewhere
     absent: tuple[Elsewhere, ...] = ()  # not finished: their outcomes have to be fetched first
+    held: tuple[int, ...] = ()  # not finished: somebody else finished them, or wrote to them, at that moment
 
 
 def unfinished(session: Session, limit: int, older_than_s: float, now: datetime) -> list[int]:
@@ -103,7 +104,7 @@ def lose_outcome(session: Session, job_exe_id: int, reason: str) -> None:
 
 
 def finish(session: Session, ids: Sequence[int], now: datetime, backoff: Backoff = NO_SETTING) -> Finished:
-    """Finish executions whose task has ended (DESIGN: journey 2). Those that somebody else is finishing are left out.
+    """Finish executions whose task has ended (DESIGN: journey 2). Those that somebody else has locked are `held`.
 
     An execution that cannot be finished for a reason of its own fails with that reason; it holds up no other. What has
     neither failed nor produced anything costs a share of a few statements, however many there are.
@@ -129,25 +130,30 @@ def finish(session: Session, ids: Sequence[int], now: datetime, backoff: Backoff
     for end, failure_ in failed:
         removable += _fail(session, end, owners[end.job_id], failure_, now, backoff)
     recipe.advance(session, list(recipes.values()), now)
-    done = tuple(each.id for each in executions)
-    absent = _elsewhere(session, ids) if len(done) < len(ids) else []
-    return Finished(done, tuple(removable), tuple(moving), tuple(absent))
+    done = {each.id for each in executions}
+    left = [id_ for id_ in ids if id_ not in done]
+    absent, held = (_elsewhere(session, left), _held(session, left)) if left else ([], [])
+    return Finished(tuple(sorted(done)), tuple(removable), tuple(moving), tuple(absent), tuple(held))
 
 
 def _take(session: Session, ids: Sequence[int]) -> Sequence[Any]:
     exe = JobExecution
-    query = (
-        select(exe.id, exe.job_id, exe.started, exe.task_ended, exe.outcome)
-        .where(
-            exe.id.in_(ids),
-            exe.status == ExecutionStatus.RUNNING,
-            exe.task_ended.is_not(None),
-            exe.outcome.is_not(None),
-        )
-        .order_by(exe.id)
-        .with_for_update(skip_locked=True)
+    query = select(exe.id, exe.job_id, exe.started, exe.task_ended, exe.outcome).where(*_may_finish(ids))
+    return session.execute(query.order_by(exe.id).with_for_update(skip_locked=True)).all()
+
+
+def _held(session: Session, ids: Sequence[int]) -> list[int]:
+    """Those that could be finished but for a lock. An update that Mesos repeats holds it as a first one does."""
+    return list(session.scalars(select(JobExecution.id).where(*_may_finish(ids)).order_by(JobExecution.id)))
+
+
+def _may_finish(ids: Sequence[int]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        JobExecution.id.in_(ids),
+        JobExecution.status == ExecutionStatus.RUNNING,
+        JobExecution.task_ended.is_not(None),
+        JobExecution.outcome.is_not(None),
     )
-    return session.execute(query).all()
 
 
 def _needs_owner(outcome: Mapping[str, Any]) -> bool:

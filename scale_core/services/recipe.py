@@ -28,7 +28,7 @@ def create(session: Session, recipe_type: RecipeType, data: RecipeData, event_id
     """A recipe with all its jobs; those that depend on nothing are queued. Raises Invalid naming input and reason."""
     if not recipe_type.is_active:
         raise Invalid(f"The recipe type {recipe_type.name} {recipe_type.version} is archived; activate it to run it")
-    definition = recipe_definition.parse(recipe_type.definition)
+    definition = _definition(orjson.dumps(recipe_type.definition))
     types = _job_types(session, definition)
     _check_data(session, definition, types, data)
     revision = session.scalar(
@@ -196,13 +196,13 @@ def _fail(session: Session, reasons: Mapping[int, str], now: datetime) -> None:
 
 
 @lru_cache(maxsize=128)
-def _definition(document: str) -> RecipeDefinition:
+def _definition(document: str | bytes) -> RecipeDefinition:
     """Recipes of a revision move on many times: to check its document again each time took longer than all the SQL."""
     return recipe_definition.parse(orjson.loads(document))
 
 
 @lru_cache(maxsize=1024)
-def _interface(document: str) -> JobInterface:
+def _interface(document: str | bytes) -> JobInterface:
     return job_interface.parse(orjson.loads(document))
 
 
@@ -223,7 +223,7 @@ def _check_data(
 ) -> None:
     file_ids = [file_id for value in data.inputs.values() for file_id in value.file_ids]
     problems = check_inputs(definition.inputs, data.inputs, job.file_facts(session, file_ids))
-    has_outputs = any(job_interface.parse(types[key].interface).outputs for key in definition.job_types())
+    has_outputs = any(_interface(orjson.dumps(types[key].interface)).outputs for key in definition.job_types())
     if data.workspace_id is None:
         if has_outputs:
             problems.append(Problem("workspace_id", "is required: jobs of this recipe produce files"))

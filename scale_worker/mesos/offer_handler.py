@@ -50,6 +50,7 @@ PART_S = 0.08  # a round writes updates and makes launches for about so long eac
 UPDATES_A_BATCH = (100, 500)
 MAX_POSTPONED = 3  # rounds in a row that only write updates, while more than a batch of them waits
 LAUNCHES_A_ROUND = (100, 500)
+LAUNCH_PAUSE_S = 0.05  # at most, and no longer than launching took: what has ended meanwhile does not wait for launches
 EPOCH_VALID_S = 1.0  # so long after a look a launch needs no further one: nobody is deposed that fast
 REMATCH_S = 0.8  # while offers are held and work waits: a pause may have been lifted without a NOTIFY
 REFUSE_S = 1.0  # for offers that nothing waiting fits into
@@ -167,8 +168,10 @@ class OfferHandler:
         """How long the next round may wait for something to come in, seconds."""
         if self._clock() < self._next["database"] or self._master is None:
             return IDLE_WAIT_S
-        if self._updates or (self._is_dirty and self._pool):
+        if self._updates:
             return 0.0
+        if self._is_dirty and self._pool:
+            return max(0.0, self._next["launch"] - self._clock())
         return BUSY_WAIT_S if self._is_dirty or self._wants_revive else IDLE_WAIT_S
 
     def figures(self) -> dict[str, Any]:
@@ -420,7 +423,8 @@ class OfferHandler:
     # what starts
 
     def _schedule(self) -> None:
-        if not self._is_dirty or self._master is None or self._is_behind():
+        began = self._clock()
+        if not self._is_dirty or self._master is None or began < self._next["launch"] or self._is_behind():
             return
         self._is_dirty = False
         self._launch_pace.begin()
@@ -437,6 +441,8 @@ class OfferHandler:
         self._figures.add("launches", len(started.specs))
         self._launch(started.specs)
         self._launch_pace.done(len(started.specs))
+        ended = self._clock()
+        self._next["launch"] = ended + min(ended - began, LAUNCH_PAUSE_S)
         self._is_short = self._has_work and (self._is_short or not self._pool)
 
     def _is_behind(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -27,14 +28,20 @@ AGENT_TIMEOUT_S = 30.0
 MOVE_AGE_S = 30.0
 MOVE_PATIENCE_S = 30.0  # what takes longer goes on by itself, and is found done later; other workspaces do not wait
 OUTCOME_PATIENCE = timedelta(minutes=15)  # as long as agents wait for an executor, and as we wait for an agent
+HELD_PAUSES_S = (0.02, 0.1, 0.5)  # whoever holds an execution that could be finished is done by then; else the sweep is
 BATCH = 50  # executions in one transaction: a batch shares its commit, and holds its locks only briefly
 
 
 @app.task(name="finish-executions")
 def finish_executions(ids: Sequence[int]) -> None:
     """Finish these executions, then do what had to wait for the commit."""
-    for start in range(0, len(ids), BATCH):
-        _finish(list(ids[start : start + BATCH]))
+    held = list(ids)
+    for pause_s in (0.0, *HELD_PAUSES_S):
+        time.sleep(pause_s)
+        held = [id_ for start in range(0, len(held), BATCH) for id_ in _finish(held[start : start + BATCH])]
+        if not held:
+            return
+    logger.info("%d executions are left to the sweep: others hold them", len(held))
 
 
 @app.task(name="sweep-executions")
@@ -50,15 +57,15 @@ def sweep_executions() -> None:
     _move(moving)
 
 
-def _finish(ids: list[int]) -> None:
+def _finish(ids: list[int]) -> list[int]:
+    """Returns those that somebody else holds."""
     with transaction(sessions()) as session:
         finished = execution.finish(session, ids, utcnow(), Backoff(settings().retry_base_s, settings().retry_cap_s))
         history.note("finishing", job_exe_ids=finished.job_exe_ids)
     history.note("finished", job_exe_ids=finished.job_exe_ids)
     _tidy(finished)
     here = [each.job_exe_id for each in finished.absent if _fetch_outcome(each)]
-    if here:
-        _finish(here)
+    return [*finished.held, *(_finish(here) if here else ())]
 
 
 def _tidy(finished: Finished) -> None:
