@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 EVENTS_A_ROUND = 5000
 IDLE_WAIT_S = 0.25
 BUSY_WAIT_S = 0.02
-PART_S = 0.08  # a round writes updates and makes launches for about so long each, however slow the machine
+PART_S = 0.07  # a round writes updates and makes launches for about so long each, however slow the machine
 UPDATES_A_BATCH = (100, 500)
 MAX_POSTPONED = 3  # rounds in a row that only write updates, while more than a batch of them waits
 LAUNCHES_A_ROUND = (100, 500)
@@ -126,6 +126,7 @@ class OfferHandler:
         self._has_work = False
         self._is_dirty = True
         self._is_suppressed = False
+        self._has_written = False  # updates, since the last launches
         self._has_freed = False  # something ended, so that there is more to be offered
         self._is_short = False  # something waits that more offers could start
         self._is_refusing = False  # offers were refused for long
@@ -171,7 +172,7 @@ class OfferHandler:
         if self._updates:
             return 0.0
         if self._is_dirty and self._pool:
-            return max(0.0, self._next["launch"] - self._clock())
+            return self._pause_s()
         return BUSY_WAIT_S if self._is_dirty or self._wants_revive else IDLE_WAIT_S
 
     def figures(self) -> dict[str, Any]:
@@ -302,6 +303,7 @@ class OfferHandler:
         for key in keys:
             del self._updates[key]
         self._update_pace.done(len(updates))
+        self._has_written = True
         self._figures.add("updates", len(updates))
         self._acknowledge(updates)
         self._announce(applied.ended)
@@ -423,10 +425,10 @@ class OfferHandler:
     # what starts
 
     def _schedule(self) -> None:
-        began = self._clock()
-        if not self._is_dirty or self._master is None or began < self._next["launch"] or self._is_behind():
+        if not self._is_dirty or self._master is None or self._pause_s() or self._is_behind():
             return
-        self._is_dirty = False
+        self._is_dirty = self._has_written = False
+        began = self._clock()
         self._launch_pace.begin()
         try:
             with self._transaction() as session:
@@ -444,6 +446,10 @@ class OfferHandler:
         ended = self._clock()
         self._next["launch"] = ended + min(ended - began, LAUNCH_PAUSE_S)
         self._is_short = self._has_work and (self._is_short or not self._pool)
+
+    def _pause_s(self) -> float:
+        """For how long nothing is launched yet: none where no updates come in that would have to wait."""
+        return max(0.0, self._next["launch"] - self._clock()) if self._has_written else 0.0
 
     def _is_behind(self) -> bool:
         """Every launch brings two updates at least: who launches while they pile up falls behind ever further."""
