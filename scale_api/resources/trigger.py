@@ -37,6 +37,7 @@ class EventQuery(ListQuery):
     rule_name = texts(attribute="rule_names")
     file_id = ids(attribute="file_ids")
     file_name = texts(attribute="file_names")
+    has_error = Flag()
 
 
 class RuleWithTarget(TriggerRuleAnswer):

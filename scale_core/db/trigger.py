@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String, Text, text
+from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from scale_core.db.base import Base, Document, Id, Stamped, enum_of
@@ -46,3 +46,11 @@ class TriggerEvent(Base):
     trace_id: Mapped[str] = mapped_column(String(32), server_default="")
 
     rule: Mapped[TriggerRule | None] = relationship()
+
+
+Index(
+    "ix_trigger_event_file_id",
+    TriggerEvent.description["file_id"].astext,
+    postgresql_where=TriggerEvent.description["file_id"].astext.is_not(None),
+)
+Index("ix_trigger_event_failed", TriggerEvent.occurred, postgresql_where=TriggerEvent.error.is_not(None))

@@ -40,6 +40,7 @@ class EventFilters:
     rule_names: tuple[str, ...] = ()
     file_ids: tuple[int, ...] = ()
     file_names: tuple[str, ...] = ()
+    has_error: bool | None = None
 
 
 def list_rules(session: Session, filters: RuleFilters, page: Page, shape: Shape) -> tuple[list[Json], int]:
@@ -81,6 +82,8 @@ def list_events(session: Session, filters: EventFilters, page: Page, shape: Shap
         query = query.where(TriggerEvent.description["file_id"].astext.in_([str(each) for each in filters.file_ids]))
     if filters.file_names:
         query = query.where(TriggerEvent.description["file_name"].astext.in_(filters.file_names))
+    if filters.has_error is not None:
+        query = query.where(TriggerEvent.error.is_not(None) if filters.has_error else TriggerEvent.error.is_(None))
     return read_page(session, query, EVENT_ORDER, page, filters, rows(TriggerEvent, shape).read)
 
 

@@ -67,7 +67,8 @@ def test_events(client: FlaskClient, world: World, session: Session) -> None:
     for query, count in (
         (f"rule_id={event['rule']['id']}", 1), ("rule_id=0", 0), (f"file_name={world.source.file_name}", 1),
         ("file_name=x", 0), ("file_id=0", 0), (f"rule_name={details['rule']['name']}", 1), ("rule_name=x", 0),
-        ("type=INGEST", 1), ("type=X", 0), ("type=INGEST&order=-rule__name", 1),
+        ("type=INGEST", 1), ("type=X", 0), ("type=INGEST&has_error=true", 0), ("type=INGEST&has_error=false", 1),
+        ("type=INGEST&order=-rule__name", 1),
     ):  # fmt: skip
         assert get(client, f"/trigger-events/?{query}")["count"] == count, query
 
@@ -79,7 +80,8 @@ def test_a_clock_rule_that_cannot_fire_is_seen_in_the_events(client: FlaskClient
         clock.fire(session, wrong, NOW)
     clock.record_error(session, wrong, NOW, str(problem.value))
     session.commit()
-    (event,) = get(client, f"/trigger-events/?rule_id={rule.id}")["results"]
+    (event,) = get(client, f"/trigger-events/?rule_id={rule.id}&has_error=true")["results"]
+    assert get(client, f"/trigger-events/?rule_id={rule.id}&has_error=false")["count"] == 0
     assert "schedule" in event["error"]
     details = get(client, f"/trigger-events/{event['id']}/")
     assert (details["rule"]["name"], details["jobs"]) == ("scale-job-load", [])

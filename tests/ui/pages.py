@@ -28,6 +28,8 @@ def addresses(world: World) -> dict[str, str]:
         "files": "/files",
         "files-sources": "/files?kind=sources",
         "file": f"/files/{world.source}",
+        "triggers": "/triggers",
+        "trigger": "/triggers/1",
         "errors": "/errors",
         "workspaces": "/workspaces",
         "import-export": "/import-export",

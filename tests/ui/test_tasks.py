@@ -10,7 +10,7 @@ from tests.journeys.scale_process import Scale
 from tests.patience import wait_for
 from tests.ui.browser import open_page
 from tests.ui.conftest import Watched
-from tests.ui.world import World
+from tests.ui.world import World, shell_type
 
 
 def test_find_why_a_job_waits(page: Page, world: World) -> None:
@@ -244,3 +244,31 @@ def test_dark_mode_is_remembered(page: Page) -> None:
         button.click()
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_see_which_rules_a_file_met_and_why_one_started_nothing(page: Page, world: World, scale: Scale) -> None:
+    store, _ = scale.make_workspace("rarely")
+    rule = {
+        "type": "INGEST",
+        "configuration": {
+            "version": "1.0",
+            "condition": {"media_type": "text/plain", "data_types": ["scene"]},
+            "data": {"input_data_name": "scene", "workspace_name": "rarely"},
+        },
+    }
+    target = shell_type(scale, "late-check", "true", title="Late check", outputs="copy", trigger_rule=rule)
+    scale.patch(f"workspaces/{store}/", {"is_active": False})
+    file = scale.ingest_file(world.incoming, "scene_late.txt", b"late\n")
+    open_page(page, "/")
+    page.get_by_role("link", name="Triggers", exact=True).click()
+    page.get_by_label("Outcome").select_option(label="Could start nothing")
+    row = page.get_by_role("row").filter(has_text="scene_late.txt")
+    expect(row).to_contain_text("Nothing was started")
+    expect(row).to_contain_text("is archived")
+    expect(row.get_by_role("link", name="Late check")).to_have_attribute("href", f"/ui/job-types/{target['id']}")
+    row.get_by_role("link", name="scene_late.txt").click()
+    expect(page).to_have_url(re.compile(rf"/ui/files/{file['id']}$"))
+    expect(page.get_by_role("heading", name="What it triggered")).to_be_visible()
+    page.get_by_role("link", name=re.compile("Event ")).click()
+    expect(page.locator("main")).to_contain_text("Nothing was started")
+    scale.patch(f"job-types/{target['id']}/", {"is_active": False})

@@ -140,6 +140,23 @@ export interface Event {
   occurred: string;
 }
 
+export interface RuleWithTarget extends TriggerRule {
+  job_type: JobTypeBase | null;
+  recipe_type: JobTypeBase | null;
+}
+
+export interface TriggerEvent extends Event {
+  /** Which of these are there depends on the type. */
+  description: { file_id?: number; file_name?: string; strike_id?: number; rule_name?: string; user?: string };
+  error: string | null;
+  trace_id: string;
+}
+
+export interface TriggerEventDetails extends TriggerEvent {
+  jobs: Job[];
+  recipes: Recipe[];
+}
+
 export interface Job {
   id: number;
   job_type: JobTypeBase;

@@ -1,12 +1,13 @@
 // One file: what it is, where it lies, what it was made from and what was made from it.
-import { to } from "../core/address";
+import { asQuery, to } from "../core/address";
 import type { Page as Rows } from "../core/api";
 import { many, size } from "../core/format";
 import { useLive } from "../core/live";
-import type { Provenance, ScaleFile } from "../core/types";
+import type { Provenance, ScaleFile, TriggerEvent } from "../core/types";
 import { Footprints } from "../parts/map";
 import { Empty, Fact, Facts, None, Page, Panel, Refusal, Skeleton } from "../parts/page";
 import { Moment } from "../parts/time";
+import { Outcome, RuleTarget, useRules } from "../parts/trigger";
 
 export default function File({ id }: { id: string }) {
   const live = useLive<ScaleFile>(`/files/${id}/`, 15);
@@ -70,6 +71,7 @@ export default function File({ id }: { id: string }) {
         />
         <Relatives title="What was made from it" fileId={file.id} way="descendants" none="Nothing yet." />
       </div>
+      <Started fileId={file.id} />
       {file.geometry && (
         <Panel title="Where it lies">
           <Footprints
@@ -79,6 +81,27 @@ export default function File({ id }: { id: string }) {
         </Panel>
       )}
     </Page>
+  );
+}
+
+/** The rules that it met; those that could start nothing say why. */
+function Started({ fileId }: { fileId: number }) {
+  const live = useLive<Rows<TriggerEvent>>(`/trigger-events/?${asQuery({ file_id: fileId, order: "-occurred" })}`, 15);
+  const rules = useRules();
+  const events = live.data?.results ?? [];
+  if (!live.error && events.length === 0) return null;
+  return (
+    <Panel title="What it triggered">
+      {live.error && <Refusal error={live.error} />}
+      <ul class="lines">
+        {events.map((event) => (
+          <li key={event.id}>
+            <a href={to(`/triggers/${event.id}`)}>Event {event.id}</a>{" "}
+            <RuleTarget rule={event.rule && rules.get(event.rule.id)} /> <Outcome event={event} />
+          </li>
+        ))}
+      </ul>
+    </Panel>
   );
 }
 
