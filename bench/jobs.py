@@ -113,14 +113,15 @@ def _run(scale: Server, job_type: int, count: int) -> _Run:
     before = scale.cpu_s()
     resumed = time.time()
     scale.patch("scheduler/", {"is_paused": False})
-    ended = scale.wait_until_ended(job_type, PATIENCE_S)
+    scale.wait_until_ended(job_type, PATIENCE_S)
     used = {name: seconds - before.get(name, 0.0) for name, seconds in scale.cpu_s().items()}
     jobs = {job["id"]: job for job in scale.results("jobs/", job_type_id=job_type) if job["id"] in ids}
     failed = [job for job in jobs.values() if job["status"] != "COMPLETED"]
     if failed:
         raise BenchFailed(f"{len(failed)} of {count} jobs did not complete; the first: {failed[0]['reason']}")
     executions = [exe for exe in scale.results("job-executions/", job_type_id=job_type) if exe["job"]["id"] in ids]
-    return _Run([_moments(exe, jobs[exe["job"]["id"]], resumed) for exe in executions], ended - resumed, used)
+    moments = [_moments(exe, jobs[exe["job"]["id"]], resumed) for exe in executions]
+    return _Run(moments, max(each["completed"] for each in moments) - resumed, used)
 
 
 def _moments(execution: Mapping[str, Any], job: Mapping[str, Any], resumed: float) -> dict[str, float]:

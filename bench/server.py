@@ -25,7 +25,7 @@ Found = TypeVar("Found")
 START_S = 120.0
 STOP_S = 60.0
 POLL_S = 0.2
-LOOK_S = 0.02
+LOOK_S = 0.25
 _OPEN = ("PENDING", "QUEUED", "RUNNING")
 
 # what the command line of each process contains; the first that is found counts
@@ -108,11 +108,8 @@ class Server:
                 held[_name(process)] += process.memory_info().rss / 2**20
         return {name: round(mib, 1) for name, mib in held.items()}
 
-    def wait_until_ended(self, job_type: int, patience_s: float) -> float:
-        """Wait until no job of the type is open; returns the time, in seconds since 1970.
-
-        The database is asked, not the API: looking fifty times a second must cost next to nothing.
-        """
+    def wait_until_ended(self, job_type: int, patience_s: float) -> None:
+        """Wait until no job of the type is open. The database is asked, not the API, and rarely: looking costs, too."""
         statement = "SELECT NOT EXISTS (SELECT FROM job WHERE job_type_id = %s AND status = ANY (%s))"
         asking = psycopg2.connect(postgres.url(self.home))
         try:
@@ -123,7 +120,7 @@ class Server:
                     self._check()
                     cursor.execute(statement, (job_type, list(_OPEN)))
                     if cursor.fetchone() == (True,):
-                        return time.time()
+                        return
                     time.sleep(LOOK_S)
         finally:
             asking.close()
