@@ -156,7 +156,8 @@ def _copy(paths: Sequence[Path], to: Path) -> float:
     """Seconds that `cp` and a sync of the copies take."""
     to.mkdir()
     started = time.monotonic()
-    subprocess.run(["cp", "--reflink=never", "-t", str(to), "--", *map(str, paths)], check=True)
+    names = b"\0".join(os.fsencode(path) for path in paths)
+    subprocess.run(["xargs", "-0", "cp", "--reflink=never", "-t", str(to), "--"], input=names, check=True)
     subprocess.run(["sync", "-f", str(to)], check=True)
     took = time.monotonic() - started
     for path in to.iterdir():
