@@ -39,7 +39,8 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
         logs.configure("api", settings.log_level, settings.log_format)
     if sessions is None:
         settings.require("database_url")
-        sessions = make_sessions(make_engine(settings.database_url, application_name="scale-api"))
+        limit_s = settings.api_statement_s
+        sessions = make_sessions(make_engine(settings.database_url, statement_s=limit_s, application_name="scale-api"))
     app = Flask(__name__)
     app.json = OrjsonProvider(app)
     app.config.update(

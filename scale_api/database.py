@@ -43,7 +43,7 @@ def transaction() -> Iterator[Session]:
         yield g.joined
         return
     with open_transaction(current_app.extensions["scale_sessions"]) as opened:
-        audit.watch(opened)
+        audit.watch(opened, g.get("caller", OPEN))
         yield opened
         _record(opened)
 

@@ -107,6 +107,9 @@ def _database_error(error: exc.SQLAlchemyError) -> ResponseReturnValue:
     if _waited_in_vain(error):
         log.warning("%s %s: %s", request.method, request.path, error)
         return answer(503, "Others are changing the same at the moment; please try again.")
+    if _took_too_long(error):
+        log.warning("%s %s: %s", request.method, request.path, error)
+        return answer(503, "The database took too long for this; ask for less: a shorter period, more filters.")
     if isinstance(error, (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)) or _is_disconnect(error):
         log.warning("%s %s: the database is not available: %s", request.method, request.path, error)
         return answer(503, "The database is not available at the moment; please try again.")
@@ -116,6 +119,11 @@ def _database_error(error: exc.SQLAlchemyError) -> ResponseReturnValue:
 def _waited_in_vain(error: exc.SQLAlchemyError) -> bool:
     """For a lock that others held too long, or in a circle."""
     return isinstance(error, exc.DBAPIError) and getattr(error.orig, "pgcode", "") in ("55P03", "40P01")
+
+
+def _took_too_long(error: exc.SQLAlchemyError) -> bool:
+    """Longer than SCALE_API_STATEMENT_S lets one statement take."""
+    return isinstance(error, exc.DBAPIError) and getattr(error.orig, "pgcode", "") == "57014"
 
 
 def _is_disconnect(error: exc.SQLAlchemyError) -> bool:

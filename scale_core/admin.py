@@ -83,11 +83,11 @@ def _run(options: argparse.Namespace, settings: Settings, sessions: Sessions, sa
             check(session, settings)
         return
     password = read_password()
+    caller = Caller(Via.COMMAND, Role.ADMIN, getpass.getuser())
     with transaction(sessions) as session:
-        audit.watch(session)
+        audit.watch(session, caller)
         create(session, options.name, password)
         session.flush()
-        caller = Caller(Via.COMMAND, Role.ADMIN, getpass.getuser())
         audit.record(session, Origin(caller, "create-admin"), utcnow())
     say(f"{options.name} is an administrator of Scale")
 

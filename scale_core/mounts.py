@@ -32,11 +32,21 @@ OF_SYSTEM = "belongs to the operating system; choose one made for data"
 
 
 class Mounts(dict[str, str]):
-    """SCALE_MOUNTS, remote path → local path; `exports` (SCALE_NFS_EXPORTS) may be mounted below `root` when needed."""
+    """SCALE_MOUNTS, remote path → local path; `exports` (SCALE_NFS_EXPORTS) may be mounted below `root` when needed.
 
-    def __init__(self, mounted: Mapping[str, str], exports: Collection[str] = (), root: Path = Path()) -> None:
+    Directories of this machine may be named below `host_paths` (SCALE_HOST_PATHS), or where that is empty anywhere but
+    in the operating system's own.
+    """
+
+    def __init__(
+        self,
+        mounted: Mapping[str, str],
+        exports: Collection[str] = (),
+        root: Path = Path(),
+        host_paths: Collection[str] = (),
+    ) -> None:
         super().__init__(mounted)
-        self.exports, self.root = tuple(exports), root
+        self.exports, self.root, self.host_paths = tuple(exports), root, tuple(host_paths)
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,19 @@ def require_harmless(directory: Path) -> Path:
     if is_of_system(real):
         raise BrokerError(f"the directory {directory} {OF_SYSTEM}")
     return real
+
+
+def require_allowed(directory: Path, mounts: Mapping[str, str]) -> Path:
+    """The directory as it was given. Raises BrokerError where users may not have one of this machine: by what it is
+    once links are resolved.
+
+    It touches the file system: see `patience.within`.
+    """
+    real = require_harmless(directory)
+    allowed = mounts.host_paths if isinstance(mounts, Mounts) else ()
+    if allowed and not any(real.is_relative_to(os.path.realpath(each)) for each in allowed):
+        raise BrokerError(f"the directory {directory} lies in none of SCALE_HOST_PATHS: {', '.join(allowed)}")
+    return directory
 
 
 def parse_exports(text: str) -> tuple[str, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,8 +44,8 @@ class Settings:
     oidc_name_claim: str = "preferred_username"
     oidc_role_claim: str = "roles"
     oidc_roles: Mapping[str, str] = field(default_factory=dict)
-    database_url: str = ""
-    broker_url: str = ""
+    database_url: str = field(default="", repr=False)
+    broker_url: str = field(default="", repr=False)
     mesos_master: str = ""
     mesos_role: str = "*"
     mesos_principal: str = ""
@@ -73,6 +75,8 @@ class Settings:
     mounts: Mapping[str, str] = field(default_factory=dict)
     nfs_exports: tuple[str, ...] = ()
     nfs_root: Path = Path("/run/scale/nfs")
+    host_paths: tuple[str, ...] = ()  # none: everywhere but in the operating system's directories
+    remote_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # none: all but this machine, links and clouds' own
     secrets_dir: str = "/run/secrets"
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # the SCALE_SECRET_* variables
     strike_scan_s: float = 1.0
@@ -97,6 +101,7 @@ class Settings:
     log_format: str = "line"
     history_dir: str = ""
     gunicorn_workers: int = 2
+    api_statement_s: float = 60.0
     worker_concurrency: int = 2
 
     @classmethod
@@ -108,6 +113,7 @@ class Settings:
         default_executor = f"cd {checkout} && exec {python} -m scale_worker.executor"
         nfs_exports = _exports(env.get("SCALE_NFS_EXPORTS", ""))
         nfs_root = Path(env.get("SCALE_NFS_ROOT") or cls.nfs_root)
+        host_paths = parse_host_paths(env.get("SCALE_HOST_PATHS", ""))
         return cls(
             home=home,
             host=env.get("SCALE_HOST") or cls.host,
@@ -155,9 +161,11 @@ class Settings:
             devcluster_cpus=_number(env, "SCALE_DEVCLUSTER_CPUS", 0.0, float),
             devcluster_mem=_number(env, "SCALE_DEVCLUSTER_MEM", 0.0, float),
             devcluster_disk=_number(env, "SCALE_DEVCLUSTER_DISK", 0.0, float),
-            mounts=Mounts(parse_mounts(env.get("SCALE_MOUNTS", "")), nfs_exports, nfs_root),
+            mounts=Mounts(parse_mounts(env.get("SCALE_MOUNTS", "")), nfs_exports, nfs_root, host_paths),
             nfs_exports=nfs_exports,
             nfs_root=nfs_root,
+            host_paths=host_paths,
+            remote_networks=parse_networks(env.get("SCALE_REMOTE_NETWORKS", "")),
             secrets_dir=env.get("SCALE_SECRETS_DIR") or cls.secrets_dir,
             secrets={name: value for name, value in env.items() if name.startswith(SECRET_PREFIX)},
             strike_scan_s=_number(env, "SCALE_STRIKE_SCAN_S", cls.strike_scan_s, float),
@@ -182,6 +190,7 @@ class Settings:
             log_format=_choice(env, "SCALE_LOG_FORMAT", ("line", "json")),
             history_dir=env.get("SCALE_HISTORY_DIR", ""),
             gunicorn_workers=_number(env, "SCALE_API_WORKERS", cls.gunicorn_workers, int),
+            api_statement_s=_number(env, "SCALE_API_STATEMENT_S", cls.api_statement_s, float),
             worker_concurrency=_number(env, "SCALE_WORKER_CONCURRENCY", cls.worker_concurrency, int),
         )
 
@@ -207,6 +216,26 @@ def parse_mounts(text: str) -> dict[str, str]:
             raise ConfigurationError(f"SCALE_MOUNTS: {pair!r} is not of the form host:/remote/path=/local/path")
         mounts[remote.rstrip("/")] = local.rstrip("/") or "/"
     return mounts
+
+
+def parse_host_paths(text: str) -> tuple[str, ...]:
+    """SCALE_HOST_PATHS: absolute paths separated by semicolons."""
+    paths = tuple(part.strip() for part in text.split(";") if part.strip())
+    for path in paths:
+        if not path.startswith("/") or ".." in Path(path).parts:
+            raise ConfigurationError(f"SCALE_HOST_PATHS: {path!r} is not an absolute path")
+    return paths
+
+
+def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """SCALE_REMOTE_NETWORKS: networks such as ``10.1.0.0/16``, or single addresses, separated by commas."""
+    networks = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            networks.append(ipaddress.ip_network(part))
+        except ValueError as error:
+            raise ConfigurationError(f"SCALE_REMOTE_NETWORKS: {error}") from None
+    return tuple(networks)
 
 
 def _exports(text: str) -> tuple[str, ...]:

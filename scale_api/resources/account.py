@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import url_for
@@ -14,6 +15,7 @@ from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Flag, IdNumber, Int, StrictBody, Time, ids, required_text, text, texts
 from scale_api.query import Listing, ListQuery, order_by
+from scale_core.domain.access import check_scope, is_within
 from scale_core.errors import Invalid, Problem
 from scale_core.queries import access as queries
 from scale_core.queries.listing import With
@@ -147,6 +149,15 @@ class AccountDetails(MethodView):
         return queries.get_account(session(), account_id)
 
 
+def _narrowed(wanted: Sequence[str]) -> list[str]:
+    """A token with a scope makes none that may more than itself, by default its equal. Raises Invalid."""
+    own = access.caller().scope
+    scope = list(check_scope(wanted)) or list(own)
+    if not is_within(scope, own):
+        raise Invalid(problems=[Problem("scope", f"is not within the scope of your own token: {', '.join(own)}")])
+    return scope
+
+
 @blp.route("/tokens/")
 class Tokens(MethodView):
     @blp.listing(TokenQuery, TokenAnswer)
@@ -161,8 +172,9 @@ class Tokens(MethodView):
         owner = body.get("account_id", access.caller().account_id)
         if owner is None:
             raise Invalid(problems=[Problem("account_id", "is required: nobody is signed in")])
+        scope = _narrowed(body.get("scope") or ())
         with transaction() as writing:
-            made, secret = tokens.create(writing, {**body, "account_id": owner}, utcnow())
+            made, secret = tokens.create(writing, {**body, "account_id": owner, "scope": scope}, utcnow())
             token_id = made.id
         location = url_for("account.TokenDetails", token_id=token_id, _external=True)
         headers = {"Location": location, "Cache-Control": "no-store"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import request, url_for
+from flask import current_app, request, url_for
 from flask.views import MethodView
 from marshmallow import fields
 
@@ -15,6 +15,10 @@ from scale_api.fields import Answer, Body, Document, Flag, Time, required_text, 
 from scale_api.ignored import ignored_fields
 from scale_api.query import Listing, ListQuery, order_by
 from scale_api.schemas import Warnings
+from scale_core.brokers import check_place
+from scale_core.documents import workspace_configuration
+from scale_core.errors import BrokerError, Invalid, Problem
+from scale_core.patience import within
 from scale_core.queries import workspace as queries
 from scale_core.queries.shape import Shape
 from scale_core.services import version
@@ -81,6 +85,19 @@ class WorkspaceDetailsAnswer(WorkspaceAnswer):
     json_config = fields.Dict()
 
 
+def _require_place(body: dict[str, Any]) -> None:
+    """Refuse a document that Scale would not follow where it runs. Raises Invalid."""
+    if "json_config" not in body:
+        return
+    broker = workspace_configuration.normalize(body["json_config"])["broker"]
+    settings = current_app.extensions["scale_settings"]
+    try:
+        within("the workspace", lambda: check_place(broker, settings))
+    except BrokerError as error:
+        name = next(each for each in ("host_path", "mount", "endpoint_url", "host") if each in broker)
+        raise Invalid(problems=[Problem(f"json_config.broker.{name}", str(error))]) from error
+
+
 @blp.route("/workspaces/")
 class Workspaces(MethodView):
     @blp.listing(WorkspaceQuery, WorkspaceAnswer)
@@ -92,6 +109,7 @@ class Workspaces(MethodView):
     @blp.response(201, WorkspaceDetailsAnswer)
     def post(self, body: dict[str, Any]) -> Any:
         """Create Workspace"""
+        _require_place(body)
         with transaction() as writing:
             workspace_id = services.create(writing, body, utcnow()).id
         location = url_for("workspace.WorkspaceDetails", workspace_id=workspace_id, _external=True)
@@ -104,6 +122,7 @@ class WorkspaceValidation(MethodView):
     @blp.response(200, Warnings)
     def post(self, body: dict[str, Any]) -> Any:
         """Validate Workspace"""
+        _require_place(body)
         ignored = ignored_fields(WorkspaceBody, WorkspaceDetailsAnswer, request.get_json())
         return {"warnings": [*ignored, *services.validate(session(), body)]}
 
@@ -121,6 +140,7 @@ class WorkspaceDetails(MethodView):
     @blp.response(200, WorkspaceDetailsAnswer)
     def patch(self, body: dict[str, Any], workspace_id: int) -> Any:
         """Edit Workspace"""
+        _require_place(body)
         with transaction() as writing:
             version.require(writing, "workspace", workspace_id, if_match())
             services.edit(writing, workspace_id, body, utcnow())

@@ -8,13 +8,14 @@ import socket
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from fsspec.implementations.ftp import FTPFileSystem
 
+from scale_core.brokers import network
 from scale_core.brokers.base import CHUNK, TEMPORARY_PREFIX, Stored, check
 from scale_core.brokers.credentials import Credentials
 from scale_core.brokers.remote import Found, RemoteBroker, Stream
@@ -36,11 +37,13 @@ class FtpBroker(RemoteBroker):
 
     errors = (*RemoteBroker.errors, ftplib.Error)
 
-    def __init__(self, config: Mapping[str, Any], credentials: Credentials) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], credentials: Credentials, networks: Sequence[network.Network] = ()
+    ) -> None:
         self._host, self._port = str(config["host"]), int(config.get("port") or ftplib.FTP_PORT)
         super().__init__(str(config.get("path") or "/"), f"the FTP server {self._host}:{self._port}")
         self._tls = bool(config.get("tls"))
-        self._credentials = credentials
+        self._credentials, self._networks = credentials, networks
         self._connection: _Connection | None = None
 
     def find(self, place: str) -> Found | None:
@@ -99,7 +102,7 @@ class FtpBroker(RemoteBroker):
     def _connected(self) -> ftplib.FTP:
         """A session that is logged in, with the workspace's directory found there."""
         if self._connection is None:
-            connection = _Connection(self._host, self._port, self._credentials, self._tls)
+            connection = _Connection(self._host, self._port, self._credentials, self._tls, self._networks)
             try:
                 connection.ftp.cwd(str(self.root))
             except ftplib.error_perm as error:
@@ -180,7 +183,10 @@ class _Connection(FTPFileSystem):
     """fsspec's file system, whose TLS verifies who answers, and whose data connections resume the TLS session, as many
     servers demand."""
 
-    def __init__(self, host: str, port: int, credentials: Credentials, tls: bool) -> None:
+    def __init__(
+        self, host: str, port: int, credentials: Credentials, tls: bool, networks: Sequence[network.Network]
+    ) -> None:
+        self._networks = networks
         super().__init__(
             host,
             port,
@@ -195,8 +201,20 @@ class _Connection(FTPFileSystem):
     def _connect(self) -> None:
         options: dict[str, Any] = {"timeout": self.timeout, "encoding": self.encoding}
         self.ftp = ftplib.FTP_TLS(context=_Resuming(), **options) if self.tls else ftplib.FTP(**options)
-        self.ftp.connect(self.host, self.port)
+        self._reach()
         self.ftp.login(*self.cred)
+
+    def _reach(self) -> None:
+        """Connect to the address that was looked at, not to what the name may lead to a moment later."""
+        addresses = network.resolve(self.host, self.port, self._networks)
+        for number, address in enumerate(addresses, 1):
+            try:
+                self.ftp.connect(address, self.port)
+                break
+            except OSError:
+                if number == len(addresses):
+                    raise
+        self.ftp.host = self.host  # whose certificate TLS asks for
 
 
 class _Resuming(ssl.SSLContext):

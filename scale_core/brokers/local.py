@@ -27,7 +27,7 @@ from scale_core.brokers.base import (
     taken,
 )
 from scale_core.errors import BrokerError, FileMissing
-from scale_core.mounts import mounted_by_us
+from scale_core.mounts import mounted_by_us, require_allowed
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -60,7 +60,7 @@ def resolve_mount(mount: str, mounts: Mapping[str, str]) -> Path:
     if prefix is not None:
         return Path(mounts[prefix] + wanted[len(prefix) :])
     if host in LOCAL_HOSTS:
-        return Path(path)
+        return require_allowed(Path(path), mounts)
     if (directory := mounted_by_us(wanted, mounts)) is not None:
         return directory
     raise BrokerError(

@@ -7,19 +7,22 @@ import hashlib
 import itertools
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, BinaryIO
 
 import aiohttp
+from aiobotocore.httpsession import AIOHTTPSession
 from botocore.exceptions import BotoCoreError, ClientError
 from fsspec.asyn import sync
 from fsspec.exceptions import FSTimeoutError
 from s3fs import S3FileSystem
 
 from scale_core import timestamps
+from scale_core.brokers import network
 from scale_core.brokers.base import Stored, check
 from scale_core.brokers.credentials import Credentials
 from scale_core.brokers.remote import Found, RemoteBroker, Stream
@@ -50,17 +53,21 @@ class S3Broker(RemoteBroker):
 
     errors = (*RemoteBroker.errors, BotoCoreError, ClientError, aiohttp.ClientError, FSTimeoutError)
 
-    def __init__(self, config: Mapping[str, Any], credentials: Credentials) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], credentials: Credentials, networks: Sequence[network.Network] = ()
+    ) -> None:
         self._bucket = str(config["bucket"])
         endpoint = config.get("endpoint_url")
         name = f"the bucket {self._bucket!r}" + (f" at {endpoint}" if endpoint else "")
         super().__init__(str(config.get("prefix") or ""), name)
         secrets = tuple(credentials.get(name) for name in _SECRETS)
-        self._fs = _file_system(os.getpid(), endpoint, config.get("region"), *secrets)
+        self._fs = _file_system(os.getpid(), tuple(networks), endpoint, config.get("region"), *secrets)
         self._has_bucket = False
 
     def explain(self, error: Exception) -> str:
         response = _response(error)
+        if refused := _refused(error):
+            return str(refused)
         if response is None:
             return super().explain(error)
         told = response.get("Error") or {}
@@ -212,11 +219,34 @@ class S3Broker(RemoteBroker):
         return sync(self._fs.loop, self._fs._call_s3, method, Bucket=self._bucket, timeout=_CALL_S, **arguments)
 
 
+class _Session(AIOHTTPSession):
+    """Follows no redirect: whoever answers for a bucket must not send us, and what we store, to a place of its choice.
+    The library follows them and cannot be told otherwise."""
+
+    async def _get_session(self, proxy_url: str | None) -> _Straight:
+        return _Straight(await super()._get_session(proxy_url))
+
+
+class _Straight:
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def request(self, method: str, **options: Any) -> aiohttp.ClientResponse:
+        return await self._session.request(method, allow_redirects=False, **options)
+
+
 @lru_cache(maxsize=32)
-def _file_system(pid: int, endpoint: str | None, region: str | None, *secrets: str | None) -> S3FileSystem:
+def _file_system(
+    pid: int, networks: tuple[network.Network, ...], endpoint: str | None, region: str | None, *secrets: str | None
+) -> S3FileSystem:
     """One of each kind in a process: to make one takes a fifth of a second. A secret that was changed makes another,
     and so does a fork, which leaves no connection usable."""
     key, secret, token = secrets
+
+    def allowed_socket(info: Any) -> socket.socket:
+        network.require(info[4][0], networks)
+        return socket.socket(*info[:3])
+
     made = S3FileSystem(
         endpoint_url=endpoint,
         key=key,
@@ -225,6 +255,8 @@ def _file_system(pid: int, endpoint: str | None, region: str | None, *secrets: s
         client_kwargs={"region_name": region},
         config_kwargs={
             "connect_timeout": _CONNECT_S,
+            "connector_args": {"socket_factory": allowed_socket},
+            "http_session_cls": _Session,
             "read_timeout": _READ_S,
             "max_pool_connections": _CONNECTIONS,
             "retries": {"mode": "standard", "total_max_attempts": 2},
@@ -303,6 +335,21 @@ def _response(error: BaseException) -> Mapping[str, Any] | None:
 def _code(error: BaseException) -> str:
     response = _response(error)
     return str((response.get("Error") or {}).get("Code", "")) if response else ""
+
+
+def _refused(error: BaseException | None) -> network.Refused | None:
+    """What kept us from connecting, however deep libraries have wrapped it."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        if isinstance(each, network.Refused):
+            return each
+        seen.add(id(each))
+        waiting += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
+    return None
 
 
 def _is_taken(error: BaseException) -> bool:

@@ -14,8 +14,14 @@ from sqlalchemy import Engine, create_engine, func, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 
-def make_engine(url: str, pool_size: int = 5, **options: Any) -> Engine:
-    """An engine for PostgreSQL: UTC, lock and idle time-outs; dead connections are noticed before use by default."""
+def make_engine(url: str, pool_size: int = 5, statement_s: float = 0, **options: Any) -> Engine:
+    """An engine for PostgreSQL: UTC, lock and idle time-outs; dead connections are noticed before use by default.
+
+    PostgreSQL gives up a statement after `statement_s` seconds; 0: never.
+    """
+    limits = (
+        f"-c idle_in_transaction_session_timeout=60000 -c lock_timeout=30000 -c statement_timeout={statement_s:.3f}s"
+    )
     return create_engine(
         url,
         pool_size=pool_size,
@@ -25,7 +31,7 @@ def make_engine(url: str, pool_size: int = 5, **options: Any) -> Engine:
         json_deserializer=_loads,
         connect_args={
             "connect_timeout": 5,
-            "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60000 -c lock_timeout=30000",
+            "options": f"-c timezone=UTC {limits}",
             "application_name": options.pop("application_name", "scale"),
         },
         **options,

@@ -26,6 +26,7 @@ _LOCALHOST = re.compile(r"(localhost|127\.0\.0\.1):(/.*)", re.DOTALL)
 _ABSOLUTE = validate.Regexp(r"^/[^\x00\r\n]*$", error="must be an absolute path")
 _VARIABLE = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_]+")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]+")
+_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.IGNORECASE)
 _REFERENCE = (
     f'must be a reference, {{"env": "{SECRET_PREFIX}..."}} or {{"file": "/run/secrets/..."}}: '
     "a value written here would be kept in the database and shown by REST"
@@ -207,7 +208,8 @@ def _host_problem(host: str) -> str | None:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return None
+        is_number = _NUMBER.fullmatch(host.rpartition(".")[2])  # 2130706433 and 0x7f.1 are addresses to many programs
+        return "must be the name of a host, or its address in the usual form" if is_number else None
     mapped = getattr(address, "ipv4_mapped", None) or address
     if mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified:
         return "must not be a link-local, multicast or unspecified address"

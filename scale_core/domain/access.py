@@ -98,6 +98,13 @@ def in_scope(scope: Sequence[str], method: str, path: str) -> bool:
     return False
 
 
+def is_within(wanted: Sequence[str], scope: Sequence[str]) -> bool:
+    """Whether everything that the scope `wanted` allows is allowed by `scope` too."""
+    if not scope:
+        return True
+    return bool(wanted) and all(in_scope(scope, *each.split(" ", 1)) for each in wanted)
+
+
 def own_path(path: str | None) -> str:
     """The path if it leads into Scale itself, ``/`` otherwise: what a browser is told must never lead elsewhere."""
     return path if path and len(path) <= 2000 and _OWN_PATH.fullmatch(path) else "/"

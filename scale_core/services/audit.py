@@ -20,7 +20,7 @@ from scale_core.db.idempotency import IdempotencyKey
 from scale_core.db.job import JobExecution, JobTypeRevision
 from scale_core.db.queue import Queue
 from scale_core.db.recipe import RecipeTypeRevision
-from scale_core.domain.access import Caller
+from scale_core.domain.access import OPEN, Caller
 from scale_core.domain.audit import without_secrets
 from scale_core.timestamps import isoformat
 
@@ -62,13 +62,20 @@ class Change:
 
 @dataclass
 class _Notes:
+    caller: Caller
     by_object: dict[tuple[str, int | None], Change] = field(default_factory=dict)
 
 
-def watch(session: Session) -> None:
-    """From now on note what `session` changes."""
-    session.info[_KEY] = _Notes()
+def watch(session: Session, caller: Caller) -> None:
+    """From now on note what `session` changes in the name of `caller`."""
+    session.info[_KEY] = _Notes(caller)
     event.listen(session, "after_flush", _flushed)
+
+
+def caller_of(session: Session) -> Caller:
+    """In whose name `session` changes something; OPEN where nobody watches."""
+    notes: _Notes | None = session.info.get(_KEY)
+    return OPEN if notes is None else notes.caller
 
 
 def note(

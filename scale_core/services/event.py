@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from scale_core import tracing
 from scale_core.db.trigger import TriggerEvent
+from scale_core.services import audit
 
 
 def record(
@@ -69,7 +70,11 @@ def set_error(session: Session, event_id: int, error: str) -> None:
 
 
 def user_event(session: Session, now: datetime) -> int:
-    """The event behind what a person started through REST."""
-    event_id = record(session, "USER", now, description={"user": "Anonymous"})
+    """The event behind what somebody started through REST: it names the account, and the token if it was one."""
+    caller = audit.caller_of(session)
+    description = {"user": caller.name or "Anonymous"}
+    if caller.token_name:
+        description["token"] = caller.token_name
+    event_id = record(session, "USER", now, description=description)
     assert event_id is not None
     return event_id

@@ -162,6 +162,10 @@ def executor_config(settings: Settings) -> ExecutorConfig:
     if settings.nfs_exports:
         environment["SCALE_NFS_EXPORTS"] = ";".join(settings.nfs_exports)
         environment["SCALE_NFS_ROOT"] = str(settings.nfs_root)
+    if settings.host_paths:
+        environment["SCALE_HOST_PATHS"] = ";".join(settings.host_paths)
+    if settings.remote_networks:
+        environment["SCALE_REMOTE_NETWORKS"] = ",".join(map(str, settings.remote_networks))
     if settings.history_dir:
         environment["SCALE_HISTORY_DIR"] = settings.history_dir
     resources = Resources(settings.executor_cpus, settings.executor_mem)

@@ -13,8 +13,9 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from scale_core.db.file import ScaleFile, Workspace
+from scale_core.settings import parse_networks
 from tests import factories
-from tests.remote_servers import PASSWORD, SECRETS, FtpServer, S3Server, ftp_server, s3_server
+from tests.remote_servers import HERE, PASSWORD, SECRETS, FtpServer, S3Server, ftp_server, s3_server
 
 CONTENT = os.urandom(3 * 1024**2 + 17)
 
@@ -44,7 +45,7 @@ def server(request: pytest.FixtureRequest) -> S3Server | FtpServer:
 def file(session: Session, server: S3Server | FtpServer, client: FlaskClient) -> Iterator[ScaleFile]:
     extensions = client.application.extensions
     settings = extensions["scale_settings"]
-    extensions["scale_settings"] = replace(settings, secrets=SECRETS)
+    extensions["scale_settings"] = replace(settings, secrets=SECRETS, remote_networks=parse_networks(HERE))
     store = factories.make_workspace(session)
     store.json_config = {"version": "1.0", "broker": server.config()}
     made = factories.make_source(

@@ -11,11 +11,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from scale_core.db.trigger import RuleType, TriggerEvent
+from scale_core.domain.ingest import IngestStatus
 from scale_core.errors import Invalid
 from scale_core.seed import CLOCK_RULES
 from scale_core.services import clock, trigger
 from scale_core.services import job_type as job_types
 from tests import factories
+from tests.api.guarded import bearer, make_account, make_token, sign_in
 from tests.api.world import World
 from tests.conftest import NOW
 
@@ -183,3 +185,40 @@ def test_preview_for_a_recipe_type(client: FlaskClient, world: World, session: S
     found = preview(client, trigger_rule=rule, recipe_type_id=recipe_type.id)
     assert (found["count"], found["jobs"], found["recipe_type"]["id"]) == (1, 2, recipe_type.id)
     assert preview(client, 404, trigger_rule=rule, recipe_type_id=2**40)
+
+
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "once"}])
+def test_events_of_users_name_them(guarded: FlaskClient, session: Session, world: World, key: dict[str, str]) -> None:
+    owner = make_account(session, "operator", "ada")
+    by_token = bearer(make_token(session, owner, name="nightly")[1])
+    by_session = sign_in(guarded, make_account(session, "operator", "bob").name)
+    data = factories.job_data(world.source, world.products)
+    recipe = {
+        "version": "1.0", "input_data": [{"name": "file", "file_id": world.source.id}],
+        "workspace_id": world.products.id,
+    }  # fmt: skip
+    world.ingest.status, world.ingest.transfer_ended = IngestStatus.ERRORED, NOW
+    session.commit()
+    asked = {
+        "/queue/new-job/": {"job_type_id": world.job_type.id, "job_data": data},
+        "/queue/new-recipe/": {"recipe_type_id": world.recipe_type.id, "recipe_data": recipe},
+    }
+    for headers, said in ((by_token, {"user": "ada", "token": "nightly"}), (by_session, {"user": "bob"})):
+        for path, body in asked.items():
+            own = {name: f"{value}-{path}-{said['user']}".replace("/", "") for name, value in key.items()}
+            answer = guarded.post(path, json=body, headers={**headers, **own})
+            assert answer.status_code == 201, answer.text
+            assert answer.get_json()["event"]["description"] == said
+            shown = guarded.get(f"/trigger-events/{answer.get_json()['event']['id']}/", headers=headers).get_json()
+            assert (shown["type"], shown["description"]) == ("USER", said)
+    answer = guarded.post(f"/ingests/{world.ingest.id}/retry/", headers=by_token)
+    assert answer.status_code in (200, 202), answer.text
+    newest = session.scalars(select(TriggerEvent).order_by(TriggerEvent.id.desc())).first()
+    assert newest is not None
+    assert newest.description == {"user": "ada", "token": "nightly"}
+
+
+def test_events_of_users_name_nobody_where_nobody_is_asked(client: FlaskClient, world: World) -> None:
+    body = {"job_type_id": world.job_type.id, "job_data": factories.job_data(world.source, world.products)}
+    made = client.post("/queue/new-job/", json=body).get_json()
+    assert made["event"]["description"] == {"user": "Anonymous"}

@@ -22,7 +22,7 @@ from scale_core.brokers.base import TEMPORARY_PREFIX
 from scale_core.brokers.ftp import LOCK_PREFIX
 from scale_core.errors import BrokerError, FileMissing
 from scale_core.settings import CHECKOUT, Settings
-from tests.remote_servers import SECRETS, FtpServer, S3Server, ftp_server, s3_server
+from tests.remote_servers import ENVIRONMENT, SECRETS, FtpServer, S3Server, ftp_server, s3_server
 
 Server = S3Server | FtpServer
 LARGE = 3 * s3_module.PART + 12345
@@ -53,7 +53,7 @@ def server(request: pytest.FixtureRequest) -> Server:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     (tmp_path / "secrets").mkdir()
-    environ = {"SCALE_HOME": str(tmp_path), "SCALE_SECRETS_DIR": str(tmp_path / "secrets"), **SECRETS}
+    environ = {"SCALE_HOME": str(tmp_path), "SCALE_SECRETS_DIR": str(tmp_path / "secrets"), **ENVIRONMENT}
     return Settings.from_environ(environ)
 
 
@@ -310,7 +310,7 @@ def test_killed_in_the_middle_nothing_half_has_the_name(
         process = subprocess.Popen(
             [sys.executable, "-c", STORE, json.dumps(config), str(large)],
             cwd=CHECKOUT,
-            env={**os.environ, **SECRETS},
+            env={**os.environ, **ENVIRONMENT},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -393,7 +393,7 @@ def test_what_is_not_there(server: Server, settings: Settings, local: Path, tmp_
 
 
 def test_wrong_credentials_of_ftp(ftp: FtpServer, tmp_path: Path, local: Path) -> None:
-    settings = Settings(home=tmp_path, secrets={**SECRETS, "SCALE_SECRET_PASSWORD": "hunter2"})
+    settings = Settings.from_environ({**ENVIRONMENT, "SCALE_SECRET_PASSWORD": "hunter2"})
     with pytest.raises(BrokerError, match="530 Authentication failed") as caught:
         brokers.broker_for(ftp.config(), settings).store(local, "x")
     assert "hunter2" not in str(caught.value)
@@ -401,7 +401,7 @@ def test_wrong_credentials_of_ftp(ftp: FtpServer, tmp_path: Path, local: Path) -
 
 def test_wrong_credentials_of_s3(tmp_path: Path, local: Path) -> None:
     with s3_server(INITIAL_NO_AUTH_ACTION_COUNT="1") as server:
-        settings = Settings(home=tmp_path, secrets={**SECRETS, "SCALE_SECRET_KEY": "hunter2"})
+        settings = Settings.from_environ({**ENVIRONMENT, "SCALE_SECRET_KEY": "hunter2"})
         broker = brokers.broker_for(server.config(), settings)
         for act in (lambda: broker.store(local, "x"), lambda: broker.fetch("x", tmp_path / "y")):
             with pytest.raises(BrokerError, match="access is refused") as caught:

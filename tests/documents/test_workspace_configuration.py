@@ -67,6 +67,8 @@ def test_accepted(given: dict[str, Any], expected: dict[str, Any]) -> None:
         ({**S3, "endpoint_url": "http://[fe80::1]"}, "json_config.broker.endpoint_url", "link-local"),
         ({**S3, "endpoint_url": "http://[::ffff:169.254.169.254]"}, "json_config.broker.endpoint_url", "link-local"),
         ({**S3, "endpoint_url": "http://0.0.0.0"}, "json_config.broker.endpoint_url", "unspecified"),
+        ({**S3, "endpoint_url": "http://2852039166"}, "json_config.broker.endpoint_url", "in the usual form"),
+        ({**S3, "endpoint_url": "http://0xa9.254.0xa9fe"}, "json_config.broker.endpoint_url", "in the usual form"),
         ({**S3, "total_size": -1}, "json_config.broker.total_size", "Must be greater"),
         ({**S3, "credentials": {}}, "json_config.broker.credentials.access_key_id", "Missing data"),
         (
@@ -77,6 +79,7 @@ def test_accepted(given: dict[str, Any], expected: dict[str, Any]) -> None:
         ({**FTP, "host": "ftp://x"}, "json_config.broker.host", "must be the name or address of a host"),
         ({**FTP, "host": "x\r\nUSER y"}, "json_config.broker.host", "must be the name or address of a host"),
         ({**FTP, "host": "169.254.0.1"}, "json_config.broker.host", "link-local"),
+        ({**FTP, "host": "127.1"}, "json_config.broker.host", "in the usual form"),
         ({**FTP, "port": 0}, "json_config.broker.port", "must be a TCP port"),
         ({**FTP, "path": "pub"}, "json_config.broker.path", "must be an absolute path"),
         ({**FTP, "path": "/a/../b"}, "json_config.broker.path", "must not contain .."),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from scale_core.domain import sign_in
-from scale_core.domain.access import Caller, Role, Via, check_scope, in_scope, least, own_path, parse_role
+from scale_core.domain.access import Caller, Role, Via, check_scope, in_scope, is_within, least, own_path, parse_role
 from scale_core.errors import Invalid
 
 
@@ -38,6 +38,26 @@ def test_what_is_no_role() -> None:
 def test_scopes(scope: tuple[str, ...], method: str, path: str, allowed: bool) -> None:
     assert in_scope(check_scope(scope), method, path) is allowed
     assert Caller(Via.TOKEN, Role.ADMIN, scope=scope).may(Role.VIEWER, method, path) is allowed
+
+
+@pytest.mark.parametrize(
+    ("wanted", "scope", "within"),
+    [
+        ((), (), True),
+        (("* /",), (), True),
+        ((), ("GET /jobs/",), False),
+        (("GET /jobs/",), ("GET /jobs/",), True),
+        (("GET /jobs",), ("* /",), True),
+        (("GET /jobs/5/",), ("GET /jobs/",), True),
+        (("* /jobs/",), ("GET /jobs/",), False),
+        (("* /jobs/",), ("* /jobs/", "GET /"), True),
+        (("GET /",), ("GET /jobs/",), False),
+        (("GET /jobs-of-others/",), ("GET /jobs",), False),
+        (("GET /jobs/", "POST /tokens/"), ("* /jobs/", "* /queue/"), False),
+    ],
+)
+def test_scopes_within_scopes(wanted: tuple[str, ...], scope: tuple[str, ...], within: bool) -> None:
+    assert is_within(check_scope(wanted), check_scope(scope)) is within
 
 
 @pytest.mark.parametrize(

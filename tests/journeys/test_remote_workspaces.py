@@ -13,7 +13,7 @@ from scale_server import postgres
 from tests.journeys import scale_process
 from tests.journeys.scale_process import Scale
 from tests.patience import wait_for
-from tests.remote_servers import SECRETS, FtpServer, S3Server, ftp_server, s3_server
+from tests.remote_servers import HERE, SECRETS, FtpServer, S3Server, ftp_server, s3_server
 
 COUNT = 'import sys; open("count.txt", "w").write(str(len(open(sys.argv[1], "rb").read()))); \
 print("ARTIFACT:count:count.txt")'
@@ -41,7 +41,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory, s3: S3Server, ftp: FtpServe
     given = {name: value for name, value in SECRETS.items() if name != "SCALE_SECRET_KEY"}
     try:
         with scale_process.scale(
-            home, SCALE_SECRETS_DIR=str(home / "secrets"), SCALE_RETRY_BASE_S="0.5", **given
+            home, SCALE_SECRETS_DIR=str(home / "secrets"), SCALE_RETRY_BASE_S="0.5", SCALE_REMOTE_NETWORKS=HERE, **given
         ) as running:
             yield running
     finally:

@@ -12,7 +12,7 @@ import pytest
 
 from scale_core.domain.execution import Input, InputFile, StatusData, WorkspaceAccess
 from scale_core.settings import CHECKOUT
-from tests.remote_servers import SECRETS, ftp_server, s3_server
+from tests.remote_servers import ENVIRONMENT, ftp_server, s3_server
 from tests.worker.executions import Bench, file_output
 
 COUNT = 10_000
@@ -46,7 +46,7 @@ def test_ten_thousand_outputs(tmp_path: Path) -> None:
 
 def test_hundreds_of_files_of_remote_workspaces(tmp_path: Path) -> None:
     """Several at a time, each connection used by one thread only."""
-    bench = Bench(tmp_path, SECRETS)
+    bench = Bench(tmp_path, ENVIRONMENT)
     with s3_server() as s3, ftp_server(tmp_path / "ftp") as ftp:
         names = [f"{number:03d}.txt" for number in range(200)]
         for name in names:
@@ -100,7 +100,7 @@ def test_large_files_are_never_in_memory(tmp_path: Path, kind: str, mib: int) ->
 
     def peaks(broker: dict[str, Any]) -> list[float]:
         (tmp_path / "bench").mkdir()
-        arguments = [str(tmp_path / "bench"), json.dumps(broker), str(mib * MIB), json.dumps(SECRETS)]
+        arguments = [str(tmp_path / "bench"), json.dumps(broker), str(mib * MIB), json.dumps(ENVIRONMENT)]
         ended = subprocess.run(
             [sys.executable, "-c", RUN, *arguments], cwd=CHECKOUT, check=False, capture_output=True, text=True
         )

@@ -15,7 +15,7 @@ import pytest
 from scale_core.domain.execution import ExecutionSpec, IngestItem, Input, InputFile, WorkspaceAccess
 from scale_worker.executor.cancel import KILLED
 from tests.docker_images import busybox_image
-from tests.remote_servers import PASSWORD, SECRETS, FtpServer, S3Server, ftp_server, s3_server
+from tests.remote_servers import ENVIRONMENT, PASSWORD, SECRETS, FtpServer, S3Server, ftp_server, s3_server
 from tests.worker.executions import Bench, file_output
 
 S3, FTP = 11, 12
@@ -37,7 +37,7 @@ def ftp(tmp_path: Path) -> Iterator[FtpServer]:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path, SECRETS)
+    return Bench(tmp_path, ENVIRONMENT)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_secrets_stay_with_the_executor(
 ) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    bench = Bench(tmp_path, SECRETS)
+    bench = Bench(tmp_path, ENVIRONMENT)
     described = spec(
         bench, access, '\'env; tr "\\0" " " < /proc/self/cmdline\'', inputs=(Input("one", "file", files=stored[:1]),)
     )
