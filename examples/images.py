@@ -59,7 +59,7 @@ def engine() -> docker.DockerClient | None:
 def build_all(client: docker.DockerClient, say: Callable[[str], None]) -> None:
     """Make the images that are missing or out of date. Raises CannotBuild."""
     try:
-        base = _base(client, say)
+        base = base_image(client, say)
         for tag, context in ALGORITHMS.items():
             _build(client, tag, context, base, say)
     except (DockerException, requests.exceptions.RequestException, OSError) as error:
@@ -77,7 +77,7 @@ def _build(client: docker.DockerClient, tag: str, context: Path, base: str, say:
     client.images.build(path=str(context), tag=tag, labels={LABEL: digest.hexdigest()}, rm=True, forcerm=True)
 
 
-def _base(client: docker.DockerClient, say: Callable[[str], None]) -> str:
+def base_image(client: docker.DockerClient, say: Callable[[str], None]) -> str:
     """The id of the base image, made if missing."""
     try:
         return str(client.images.get(BASE).id)
