@@ -27,6 +27,8 @@ ALGORITHMS = {
     "scale-examples/geotiff-maker:1.2.3": HERE / "algorithms" / "geotiff_maker",
     "scale-examples/point-detector:4.5.6": HERE / "algorithms" / "point_detector",
     "scale-examples/thumbnailer:1.0.0": HERE / "algorithms" / "thumbnailer",
+    "scale-examples/daily-statistics:1.0.0": HERE / "algorithms" / "daily_statistics",
+    "scale-examples/cog-maker:1.0.0": HERE / "algorithms" / "cog_maker",
 }
 LABEL = "scale.context"  # hash of what an image was built from
 REGISTRY, REGISTRY_TIMEOUT_S = "registry-1.docker.io", 4.0
