@@ -27,6 +27,8 @@ ALGORITHMS = {
     "scale-examples/geotiff-maker:1.2.3": HERE / "algorithms" / "geotiff_maker",
     "scale-examples/point-detector:4.5.6": HERE / "algorithms" / "point_detector",
     "scale-examples/thumbnailer:1.0.0": HERE / "algorithms" / "thumbnailer",
+    "scale-examples/daily-statistics:1.0.0": HERE / "algorithms" / "daily_statistics",
+    "scale-examples/cog-maker:1.0.0": HERE / "algorithms" / "cog_maker",
 }
 LABEL = "scale.context"  # hash of what an image was built from
 REGISTRY, REGISTRY_TIMEOUT_S = "registry-1.docker.io", 4.0
@@ -59,7 +61,7 @@ def engine() -> docker.DockerClient | None:
 def build_all(client: docker.DockerClient, say: Callable[[str], None]) -> None:
     """Make the images that are missing or out of date. Raises CannotBuild."""
     try:
-        base = _base(client, say)
+        base = base_image(client, say)
         for tag, context in ALGORITHMS.items():
             _build(client, tag, context, base, say)
     except (DockerException, requests.exceptions.RequestException, OSError) as error:
@@ -77,7 +79,7 @@ def _build(client: docker.DockerClient, tag: str, context: Path, base: str, say:
     client.images.build(path=str(context), tag=tag, labels={LABEL: digest.hexdigest()}, rm=True, forcerm=True)
 
 
-def _base(client: docker.DockerClient, say: Callable[[str], None]) -> str:
+def base_image(client: docker.DockerClient, say: Callable[[str], None]) -> str:
     """The id of the base image, made if missing."""
     try:
         return str(client.images.get(BASE).id)

@@ -33,8 +33,8 @@ def check(session: Session, settings: Settings) -> None:
     if not access.somebody_is_known(session):
         raise ConfigurationError(
             f"SCALE_HOST={settings.host} needs people to sign in, and nobody has an account yet: make the first "
-            "administrator with script/server create-admin NAME, or set SCALE_ACCESS_CONTROL=off if something in "
-            "front of Scale knows who may come in"
+            "administrator with script/server create-admin NAME (deploy/run create-admin NAME where it runs without "
+            "script/server), or set SCALE_ACCESS_CONTROL=off if something in front of Scale knows who may come in"
         )
 
 

@@ -22,9 +22,19 @@ MAP_FOLDER = re.compile(r"^### `([^`]+)/`")
 MAP_FILE = re.compile(r"^- `([^`]+)`")
 
 
-def _documented() -> dict[str, str]:
+def documented_settings() -> dict[str, str]:
     """Variable → its default, as docs/configuration.md has it."""
     return dict(SETTING.findall((CHECKOUT / "docs" / "configuration.md").read_text()))
+
+
+def anchors(document: Path) -> set[str]:
+    """The fragments that a document's headings have, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return {slug(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+
+
+def slug(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def _read() -> set[str]:
@@ -43,16 +53,18 @@ def _read() -> set[str]:
 
 
 def test_every_setting_is_documented_and_nothing_else() -> None:
-    assert set(_documented()) == _read()
+    assert set(documented_settings()) == _read()
 
 
 def test_documented_defaults_are_the_defaults() -> None:
-    literal = {name: default.strip("`") for name, default in _documented().items() if re.fullmatch("`[^` ]+`", default)}
+    literal = {
+        name: default.strip("`") for name, default in documented_settings().items() if re.fullmatch("`[^` ]+`", default)
+    }
 
     assert {
         name for name, value in literal.items() if Settings.from_environ({name: value}) != Settings.from_environ({})
     } == set()
-    assert len(literal) > len(_documented()) / 2
+    assert len(literal) > len(documented_settings()) / 2
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(CHECKOUT).as_posix())
@@ -60,6 +72,19 @@ def test_local_links_lead_somewhere(document: Path) -> None:
     targets = [target.partition("#")[0] for target in LINK.findall(document.read_text()) if "://" not in target]
 
     assert [target for target in targets if target and not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(CHECKOUT).as_posix())
+def test_local_links_name_headings_that_exist(document: Path) -> None:
+    targets = [
+        target.split("#") for target in LINK.findall(document.read_text()) if "#" in target and "://" not in target
+    ]
+
+    assert [
+        f"{page}#{anchor}"
+        for page, anchor in targets
+        if anchor not in anchors(document.parent / page if page else document)
+    ] == []
 
 
 def test_folder_map_names_every_module_and_no_other() -> None:
@@ -118,7 +143,7 @@ def _mapped() -> set[str]:
     return found
 
 
-def test_the_job_environment_is_documented() -> None:
+def test_the_job_environment_isdocumented_settings() -> None:
     text = (CHECKOUT / "docs" / "job-environment.md").read_text()
     named = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
     assert named == {*environment.variables(1, 1, "/out", "/in", "trace"), "HOME"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import signal
@@ -9,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from scale_core import history, logs
+from scale_core import VERSION, history, logs
 from scale_core.errors import ConfigurationError
 from scale_core.settings import Settings
 from scale_worker.executor import cgroups, orphans
@@ -22,7 +23,11 @@ from scale_worker.executor.node import NodeExecutor
 log = logging.getLogger("scale_worker.executor")
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
+    """Run until told to end. Exit status 2: a setting is wrong, or no agent started it."""
+    parser = argparse.ArgumentParser(prog="python -m scale_worker.executor", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"Scale {VERSION}")
+    parser.parse_args(arguments)
     try:
         settings = Settings.from_environ()
     except ConfigurationError as error:

@@ -157,15 +157,23 @@ def test_an_ordinary_picture_only_shrinks(
 
 
 def test_documents_name_what_is_built() -> None:
-    documents = {name: demo.job_type(name, with_docker=True) for name in demo.SCRIPTS}
+    names = [path.stem.removeprefix("job-type-") for path in demo.DOCUMENTS.glob("job-type-*.json")]
+    documents = {name: demo.read_document(f"job-type-{name}") for name in names}
     assert {document["docker_image"] for document in documents.values()} == set(images.ALGORITHMS)
-    for name, document in documents.items():
-        script = ALGORITHMS / demo.SCRIPTS[name]
-        assert script.exists()
+    for document in documents.values():
+        context = images.ALGORITHMS[document["docker_image"]]
+        (script,) = context.glob("*.py")
         assert document["interface"]["command"] == f"python {script.name}"
+        assert f"COPY {script.name}" in (context / "Dockerfile").read_text()
+    known = {(document["name"], document["version"]) for document in documents.values()}
+    recipes = [json.loads(path.read_text()) for path in demo.DOCUMENTS.glob("recipe-type-*.json")]
+    used = {tuple(job["job_type"].values()) for recipe in recipes for job in recipe["definition"]["jobs"]}
+    assert used == known - {("thumbnailer", "1.0.0")}, "which a rule of its own starts"
+
+
+def test_the_demo_runs_without_docker_as_well() -> None:
+    for name, script in demo.SCRIPTS.items():
         plain = demo.job_type(name, with_docker=False)
         assert plain["docker_image"] is None
-        assert plain["interface"]["command"].endswith(str(script))
-    recipe = demo.read_document("recipe-type-summits")
-    known = {(document["name"], document["version"]) for document in documents.values()}
-    assert {(job["job_type"]["name"], job["job_type"]["version"]) for job in recipe["definition"]["jobs"]} <= known
+        assert plain["interface"]["command"].endswith(str(ALGORITHMS / script))
+        assert (ALGORITHMS / script).exists()

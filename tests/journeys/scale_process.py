@@ -187,7 +187,7 @@ class Scale:
             return wait_for(f"job {job_id} to be {' or '.join(statuses)}", look, patience_s)
         except AssertionError as error:
             job = self.job(job_id)
-            raise AssertionError(f"{error}; it is {job['status']}: {job['job_exes']}") from None
+            raise AssertionError(f"{error}; it is {job['status']} ({job.get('waiting')}): {job['job_exes']}") from None
 
     def logs(self, job: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = self.get(f"job-executions/{job['job_exes'][0]['id']}/logs/")
