@@ -50,6 +50,8 @@ GET /job-types/running/
 GET /job-types/status/
 GET /job-types/system-failures/
 GET /job-types/{job_type_id}/
+GET /job-types/{job_type_id}/performance/
+GET /job-types/{job_type_id}/revisions/
 GET /jobs/
 GET /jobs/executions/
 GET /jobs/updates/
@@ -71,6 +73,7 @@ GET /queue/
 GET /queue/status/
 GET /recipe-types/
 GET /recipe-types/{recipe_type_id}/
+GET /recipe-types/{recipe_type_id}/revisions/
 GET /recipes/
 GET /recipes/jobs/
 GET /recipes/{recipe_id}/

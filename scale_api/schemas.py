@@ -349,6 +349,11 @@ class RecipeTypeRevisionBase(Answer):
     revision_num = fields.Integer()
 
 
+class RecipeTypeRevisionAnswer(RecipeTypeRevisionBase):
+    definition = fields.Dict()
+    created = Time()
+
+
 class RecipeAnswer(Answer):
     id = fields.Integer()
     recipe_type = fields.Nested(RecipeTypeBase)

@@ -7,16 +7,25 @@ from typing import Any
 
 from flask import request, url_for
 from flask.views import MethodView
-from marshmallow import fields
+from marshmallow import EXCLUDE, Schema, fields
 
 from scale_api.blueprint import Blueprint
 from scale_api.conditional import if_match
 from scale_api.database import session, transaction
-from scale_api.fields import Answer, Body, Document, Flag, Int, Time, required_text, text, texts
+from scale_api.fields import Answer, Body, Document, Flag, Int, Moment, Time, required_text, text, texts
 from scale_api.ignored import ignored_fields
-from scale_api.query import Listing, ListQuery, PageQuery, PeriodQuery, order_by
-from scale_api.schemas import CountAnswer, ErrorAnswer, JobTypeAnswer, JobTypeBase, TriggerRuleAnswer, Warnings
+from scale_api.query import Listing, ListQuery, PageQuery, PeriodQuery, check_period, last_days, order_by
+from scale_api.schemas import (
+    CountAnswer,
+    ErrorAnswer,
+    JobTypeAnswer,
+    JobTypeBase,
+    JobTypeRevisionAnswer,
+    TriggerRuleAnswer,
+    Warnings,
+)
 from scale_core.queries import job_type as queries
+from scale_core.queries import performance
 from scale_core.queries.listing import Period
 from scale_core.queries.shape import Shape
 from scale_core.services import job_type as services
@@ -26,6 +35,8 @@ from scale_core.timestamps import utcnow
 blp = Blueprint("job_type", __name__, description="Job types")
 
 STATUS_PERIOD = timedelta(hours=3)
+PERFORMANCE_DAYS = 7
+MAX_PERFORMANCE_DAYS = 366
 
 
 class JobTypeQuery(ListQuery):
@@ -76,6 +87,52 @@ class JobTypeDetailsAnswer(JobTypeAnswer):
     job_counts_6h = fields.List(fields.Nested(CountAnswer))
     job_counts_12h = fields.List(fields.Nested(CountAnswer))
     job_counts_24h = fields.List(fields.Nested(CountAnswer))
+
+
+class PerformanceQuery(Schema):
+    """started and ended, each a time or a duration before now."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    started = Moment(metadata={"description": "The earliest: an ISO 8601 time, or a duration before now."})
+    ended = Moment(metadata={"description": "The latest: an ISO 8601 time, or a duration before now."})
+
+    validate_period = check_period
+
+
+class SpreadAnswer(Answer):
+    """`p50`: half of them took no more; `p95`: nineteen of twenty."""
+
+    p50 = fields.Float()
+    p95 = fields.Float()
+    max = fields.Float()
+
+
+class FailuresAnswer(Answer):
+    error = fields.Nested(ErrorAnswer, allow_none=True)
+    count = fields.Integer()
+
+
+class PerformanceAnswer(Answer):
+    """Jobs that ended in the period, and what the newest executions of those that completed took: durations in seconds,
+    `mem` and `disk_out` in MiB, `cpus` on average while the algorithm ran. null: nothing is known of it."""
+
+    started = Time()
+    ended = Time(allow_none=True)
+    completed = fields.Integer()
+    failed = fields.Integer()
+    canceled = fields.Integer()
+    failures = fields.List(fields.Nested(FailuresAnswer))
+    measured = fields.Integer(metadata={"description": "Of how many executions the figures are: at most 2,000."})
+    queued_s = fields.Nested(SpreadAnswer, allow_none=True)
+    pre_s = fields.Nested(SpreadAnswer, allow_none=True)
+    job_s = fields.Nested(SpreadAnswer, allow_none=True)
+    post_s = fields.Nested(SpreadAnswer, allow_none=True)
+    total_s = fields.Nested(SpreadAnswer, allow_none=True)
+    cpus = fields.Nested(SpreadAnswer, allow_none=True)
+    mem = fields.Nested(SpreadAnswer, allow_none=True)
+    disk_out = fields.Nested(SpreadAnswer, allow_none=True)
 
 
 class JobTypeStatusAnswer(Answer):
@@ -141,6 +198,24 @@ class JobTypeDetails(MethodView):
             version.require(writing, "job type", job_type_id, if_match())
             services.edit(writing, job_type_id, body, utcnow())
         return queries.get_job_type(session(), job_type_id, utcnow())
+
+
+@blp.route("/job-types/<id:job_type_id>/revisions/")
+class JobTypeRevisions(MethodView):
+    @blp.listing(PageQuery, JobTypeRevisionAnswer)
+    def get(self, listing: Listing, shape: Shape, job_type_id: int) -> Any:
+        """Job Type Revisions: the interfaces that it has had, the newest first"""
+        return queries.list_revisions(session(), job_type_id, listing.page, shape)
+
+
+@blp.route("/job-types/<id:job_type_id>/performance/")
+class JobTypePerformance(MethodView):
+    @blp.arguments(PerformanceQuery, location="query")
+    @blp.response(200, PerformanceAnswer)
+    def get(self, given: dict[str, Any], job_type_id: int) -> Any:
+        """Job Type Performance: how often it failed, how long it took and what it used; by default in the last week"""
+        period = last_days(Period(given.get("started"), given.get("ended")), PERFORMANCE_DAYS, MAX_PERFORMANCE_DAYS)
+        return performance.of_job_type(session(), job_type_id, period)
 
 
 @blp.route("/job-types/status/")

@@ -18,6 +18,7 @@ from scale_api.schemas import (
     JobTypeRevisionAnswer,
     RecipeAnswer,
     RecipeTypeBase,
+    RecipeTypeRevisionAnswer,
     RecipeTypeRevisionBase,
     Reference,
 )
@@ -43,11 +44,6 @@ class RecipeTypeInRecipe(RecipeTypeBase):
     last_modified = Time()
     archived = Time(allow_none=True)
     recipe_type_rev = fields.Nested(RecipeTypeRevisionBase)
-
-
-class RecipeTypeRevisionAnswer(RecipeTypeRevisionBase):
-    definition = fields.Dict()
-    created = Time()
 
 
 class JobInRecipe(JobAnswer):

@@ -13,8 +13,15 @@ from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Body, Document, Flag, Time, required_text, text
 from scale_api.ignored import ignored_fields
-from scale_api.query import Listing, ListQuery, order_by
-from scale_api.schemas import JobTypeBase, RecipeTypeBase, Reference, TriggerRuleAnswer, Warnings
+from scale_api.query import Listing, ListQuery, PageQuery, order_by
+from scale_api.schemas import (
+    JobTypeBase,
+    RecipeTypeBase,
+    RecipeTypeRevisionAnswer,
+    Reference,
+    TriggerRuleAnswer,
+    Warnings,
+)
 from scale_core.queries import recipe as queries
 from scale_core.queries.shape import Shape
 from scale_core.services import recipe_type as services
@@ -106,3 +113,11 @@ class RecipeTypeDetails(MethodView):
             version.require(writing, "recipe type", recipe_type_id, if_match())
             services.edit(writing, recipe_type_id, body, utcnow())
         return queries.get_recipe_type(session(), recipe_type_id)
+
+
+@blp.route("/recipe-types/<id:recipe_type_id>/revisions/")
+class RecipeTypeRevisions(MethodView):
+    @blp.listing(PageQuery, RecipeTypeRevisionAnswer)
+    def get(self, listing: Listing, shape: Shape, recipe_type_id: int) -> Any:
+        """Recipe Type Revisions: the definitions that it has had, the newest first"""
+        return queries.list_revisions(session(), recipe_type_id, listing.page, shape)

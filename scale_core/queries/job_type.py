@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.orm import Session, joinedload
 from sqlalchemy.orm.interfaces import ORMOption
 
-from scale_core.db.job import Error, Job, JobType
+from scale_core.db.job import Error, Job, JobType, JobTypeRevision
 from scale_core.domain.job import ErrorCategory, JobStatus
 from scale_core.errors import NotFound
 from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With, read_page
@@ -20,6 +20,7 @@ from scale_core.queries.shape import Json, Shape, by_id, rows
 
 ORDER = Order(JobType, default=["name", "version"])
 STATUS_ORDER = Order(JobType, default=["last_modified"])
+REVISION_ORDER = Order(JobTypeRevision, default=["-revision_num"])
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,16 @@ def get_job_type(session: Session, job_type_id: int, now: datetime) -> With:
         for hours in (6, 12, 24)
     }
     return With(job_type, errors=errors, **counts)
+
+
+def list_revisions(session: Session, job_type_id: int, page: Page, shape: Shape) -> tuple[Sequence[Json], int]:
+    """The interfaces that a job type has had, the newest first. Raises NotFound."""
+    query = select(JobTypeRevision.id).where(JobTypeRevision.job_type_id == job_type_id)
+    read = rows(JobTypeRevision, shape).read
+    found, total = read_page(session, query, REVISION_ORDER, page, ("job type", job_type_id), read)
+    if not total:  # each has a first one
+        raise NotFound(f"There is no job type with the id {job_type_id}.")
+    return found, total
 
 
 def list_status(session: Session, period: Period, page: Page, shape: Shape) -> tuple[list[Json], int]:

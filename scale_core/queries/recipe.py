@@ -9,7 +9,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session, joinedload, raiseload, selectinload
 
 from scale_core.db.job import Error, Job, JobType
-from scale_core.db.recipe import Recipe, RecipeJob, RecipeType
+from scale_core.db.recipe import Recipe, RecipeJob, RecipeType, RecipeTypeRevision
 from scale_core.db.trigger import TriggerEvent
 from scale_core.errors import NotFound
 from scale_core.queries import file
@@ -18,6 +18,7 @@ from scale_core.queries.listing import ALWAYS, Order, Page, Period, With, read_p
 from scale_core.queries.shape import Json, Shape, rows
 
 TYPE_ORDER = Order(RecipeType, default=["name", "version"], related=["trigger_rule"])
+REVISION_ORDER = Order(RecipeTypeRevision, default=["-revision_num"])
 ORDER = Order(
     Recipe,
     default=["last_modified"],
@@ -53,6 +54,16 @@ def get_recipe_type(session: Session, recipe_type_id: int) -> With:
     names = {(job["job_type"]["name"], job["job_type"]["version"]) for job in recipe_type.definition.get("jobs", [])}
     types = select(JobType).where(tuple_(JobType.name, JobType.version).in_(names)).order_by(JobType.id)
     return With(recipe_type, job_types=session.scalars(types).all() if names else [])
+
+
+def list_revisions(session: Session, recipe_type_id: int, page: Page, shape: Shape) -> tuple[Sequence[Json], int]:
+    """The definitions that a recipe type has had, the newest first. Raises NotFound."""
+    query = select(RecipeTypeRevision.id).where(RecipeTypeRevision.recipe_type_id == recipe_type_id)
+    read = rows(RecipeTypeRevision, shape).read
+    found, total = read_page(session, query, REVISION_ORDER, page, ("recipe type", recipe_type_id), read)
+    if not total:  # each has a first one
+        raise NotFound(f"There is no recipe type with the id {recipe_type_id}.")
+    return found, total
 
 
 def list_recipes(session: Session, filters: RecipeFilters, page: Page, shape: Shape) -> tuple[Sequence[Json], int]:

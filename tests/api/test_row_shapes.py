@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from scale_core.db.account import Account, ApiToken, Audit
 from scale_core.db.file import ScaleFile, Workspace
 from scale_core.db.ingest import Ingest, Strike
-from scale_core.db.job import Error, Job, JobExecution, JobType
+from scale_core.db.job import Error, Job, JobExecution, JobType, JobTypeRevision
 from scale_core.db.node import Node
-from scale_core.db.recipe import Recipe, RecipeType
+from scale_core.db.recipe import Recipe, RecipeType, RecipeTypeRevision
 from scale_core.db.trigger import TriggerEvent, TriggerRule
 from tests.api.guarded import make_account, make_token
 from tests.api.world import World
@@ -27,7 +27,9 @@ LISTS: dict[str, tuple[Any, set[str]]] = {
     "/errors/": (Error, set()),
     "/workspaces/": (Workspace, set()),
     "/job-types/": (JobType, set()),
+    "/job-types/<id:job_type_id>/revisions/": (JobTypeRevision, set()),
     "/recipe-types/": (RecipeType, set()),
+    "/recipe-types/<id:recipe_type_id>/revisions/": (RecipeTypeRevision, set()),
     "/recipes/": (Recipe, set()),
     "/recipes/jobs/": (Recipe, {"jobs"}),
     "/jobs/": (Job, set()),
@@ -74,7 +76,8 @@ def test_rows_are_what_the_schema_says(
 ) -> None:
     model, added = LISTS[path]
     schema = _schemas(shared_app)[path]()
-    shown = client.get(path).get_json()["results"]
+    address = path.replace("<id:job_type_id>", str(world.job_type.id))
+    shown = client.get(address.replace("<id:recipe_type_id>", str(world.recipe_type.id))).get_json()["results"]
     assert shown
     session.expire_all()
     with shared_app.test_request_context(path):

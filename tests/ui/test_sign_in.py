@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Page, expect
 
 from scale_server import postgres
@@ -15,6 +16,7 @@ from tests.patience import wait_for
 from tests.ui import browser as browsers
 
 PASSWORD = "Correct-horse-7-battery"
+OTHER_PASSWORD = "Another-staple-8-lamp"
 
 
 def test_sign_in_change_something_and_sign_out(tmp_path: Path) -> None:
@@ -27,6 +29,16 @@ def test_sign_in_change_something_and_sign_out(tmp_path: Path) -> None:
             wait_for("access control", lambda: scale.get("session/")["access_control"]["is_on"])
             with browsers.browser() as running:
                 work_as_ada(browsers.context(running, scale.address).new_page())
+                page = browsers.context(running, scale.address).new_page()
+                secret = let_bob_in(page)
+                bob = requests.get(
+                    f"{scale.address}session/", headers={"Authorization": f"Bearer {secret}"}, timeout=60
+                )
+                assert bob.json()["account"]["name"] == "bob"
+                disable_his_token(page)
+                gone = requests.get(f"{scale.address}jobs/", headers={"Authorization": f"Bearer {secret}"}, timeout=60)
+                assert gone.status_code == 401
+                look_as_bob(page)
     finally:
         postgres.destroy(home)
 
@@ -48,3 +60,78 @@ def work_as_ada(page: Page) -> None:
     expect(page.get_by_role("button", name="Pause scheduling")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(sign_in).to_be_visible()
+
+
+def sign_in(page: Page, name: str, password: str) -> None:
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator(".account")).to_contain_text(name)
+
+
+def let_bob_in(page: Page) -> str:
+    """An account with too short a password at first, and a token of it, which is returned."""
+    page.goto("/ui/accounts")
+    sign_in(page, "ada", PASSWORD)
+    page.get_by_role("button", name="New account…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("bob")
+    dialog.get_by_label("Role").select_option("viewer")
+    dialog.get_by_label("Password").fill("short")
+    dialog.get_by_role("button", name="Make it").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("12")
+    dialog.get_by_label("Password").fill(OTHER_PASSWORD)
+    dialog.get_by_role("button", name="Make it").click()
+    row = page.locator("tbody tr", has_text="bob")
+    expect(row).to_contain_text("viewer")
+
+    page.get_by_role("link", name="Tokens").first.click()
+    page.get_by_role("button", name="New token…").click()
+    dialog.get_by_label("Name").fill("feed")
+    dialog.get_by_label("Account").select_option("bob, viewer")
+    dialog.get_by_label("Narrowed to").fill("GET /session/\nGET /jobs/")
+    dialog.get_by_role("button", name="Make it").click()
+    shown = page.get_by_role("dialog", name="The token feed")
+    secret = shown.locator("code").inner_text()
+    assert secret.startswith("scale_")
+    shown.get_by_role("button", name="I have it").click()
+    expect(page.locator("tbody tr", has_text="feed")).to_contain_text("GET /jobs/")
+    assert secret not in page.content()
+    return secret
+
+
+def disable_his_token(page: Page) -> None:
+    page.get_by_role("button", name="Revoke…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke it").click()
+    expect(page.locator(".status", has_text="Revoked")).to_be_visible()
+    page.get_by_role("link", name="Audit", exact=True).click()
+    page.get_by_label("Of a").select_option("Token")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.locator("tbody tr").first).to_contain_text("DELETE /tokens/{token_id}/")
+    expect(page.locator("tbody tr").first).to_contain_text("ada")
+    page.get_by_role("button", name="Sign out").click()
+
+
+def look_as_bob(page: Page) -> None:
+    """A viewer is led to nothing that only others may do; then the account is disabled."""
+    page.goto("/ui/job-types")
+    sign_in(page, "bob", OTHER_PASSWORD)
+    menu = page.get_by_role("navigation", name="Pages of Scale")
+    expect(menu.get_by_role("link", name="Metrics")).to_be_visible()
+    for name in ("Accounts", "Tokens", "Audit"):
+        expect(menu.get_by_role("link", name=name, exact=True)).to_have_count(0)
+    expect(page.get_by_role("link", name="New job type")).to_have_count(0)
+    page.goto("/ui/accounts")
+    expect(page.get_by_text("This page is for the role admin and above.")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.goto("/ui/accounts")
+    sign_in(page, "ada", PASSWORD)
+    page.get_by_role("button", name="Edit… bob").click()
+    page.get_by_label("State").last.select_option("Disabled")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.locator("tbody tr", has_text="bob")).to_contain_text("Disabled")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("Name").fill("bob")
+    page.get_by_label("Password").fill(OTHER_PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("wrong")

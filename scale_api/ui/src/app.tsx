@@ -6,10 +6,10 @@ import { now } from "./core/clock";
 import { relative } from "./core/format";
 import { useKeys } from "./core/keys";
 import { isHeld, silentSince, useLive } from "./core/live";
-import { mustSignIn, session } from "./core/session";
+import { may, mustSignIn, session } from "./core/session";
 import { isUtc, theme } from "./core/settings";
 import type { SystemStatus } from "./core/types";
-import { type Entry, find, PAGES } from "./pages";
+import { allowed, type Entry, find } from "./pages";
 import { Help } from "./parts/help";
 import { Empty, Page, Skeleton } from "./parts/page";
 import { Palette } from "./parts/palette";
@@ -24,18 +24,23 @@ export function App() {
   const [overlay, setOverlay] = useState<"palette" | "help" | null>(null);
   const here = path.value;
   useEffect(() => setMenuOpen(false), [here]);
-  useKeys([
-    { keys: "?", does: "Show the keys", run: () => setOverlay("help") },
-    { keys: ":", does: "Go anywhere (also Ctrl K)", run: () => setOverlay("palette") },
-    { keys: "/", does: "To the filter of this page", run: focusFilter },
-    { keys: "p", does: "Hold or go on with live updates", run: () => (isHeld.value = !isHeld.value) },
-    { keys: "t", does: "Light, dark, as the system", run: () => (theme.value = THEMES[theme.value]) },
-    ...PAGES.filter((page) => page.key).map((page) => ({
-      keys: `g ${page.key}`,
-      does: `To ${page.title}`,
-      run: () => go(BASE + page.path),
-    })),
-  ]);
+  useKeys(
+    [
+      { keys: "?", does: "Show the keys", run: () => setOverlay("help") },
+      { keys: ":", does: "Go anywhere (also Ctrl K)", run: () => setOverlay("palette") },
+      { keys: "/", does: "To the filter of this page", run: focusFilter },
+      { keys: "p", does: "Hold or go on with live updates", run: () => (isHeld.value = !isHeld.value) },
+      { keys: "t", does: "Light, dark, as the system", run: () => (theme.value = THEMES[theme.value]) },
+      ...allowed()
+        .filter((page) => page.key)
+        .map((page) => ({
+          keys: `g ${page.key}`,
+          does: `To ${page.title}`,
+          run: () => go(BASE + page.path),
+        })),
+    ],
+    [session.value],
+  );
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
       if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey)) return;
@@ -108,7 +113,7 @@ function Navigation({ isOpen, onMenu, onSearch }: NavigationProps) {
       </div>
       <div id="menu" class="menu-items">
         {GROUPS.map((group) => {
-          const entries = PAGES.filter((page) => page.group === group);
+          const entries = allowed().filter((page) => page.group === group);
           return (
             entries.length > 0 && (
               <div key={group} class="menu-group">
@@ -212,6 +217,16 @@ function Current() {
         <Empty title="There is no page at this address.">
           Perhaps a link was cut off. Go to the <a href={`${BASE}/`}>overview</a>, or press <kbd>:</kbd> and type what
           you look for.
+        </Empty>
+      </Page>
+    );
+  const { role } = found.entry;
+  if (role && !may(role))
+    return (
+      <Page title={found.entry.title}>
+        <Empty title={`This page is for the role ${role} and above.`}>
+          You are signed in as {session.value?.account?.name}, {session.value?.account?.role}. An administrator can give
+          you another role.
         </Empty>
       </Page>
     );

@@ -78,15 +78,21 @@ export async function get<T>(path: string): Promise<T> {
 
 /** Ask for a change. `etag` is that of what was edited: somebody else's later edit is then not overwritten. */
 export async function change<T>(
-  method: "POST" | "PATCH" | "PUT",
+  method: "POST" | "PATCH" | "PUT" | "DELETE",
   path: string,
-  body: unknown,
+  body?: unknown,
   etag?: string | null,
 ): Promise<T> {
-  const response = await send(method, path, {
-    body,
-    headers: { ...changeHeaders(), ...(etag ? { "If-Match": etag } : {}) },
-  });
+  return changed<T>(method, path, body, etag ? { "If-Match": etag } : {});
+}
+
+/** Ask for something to be queued. Asked again under the same key it is not done again. */
+export async function queue<T>(path: string, body: unknown, key: string): Promise<T> {
+  return changed<T>("POST", path, body, { "Idempotency-Key": key });
+}
+
+async function changed<T>(method: string, path: string, body: unknown, headers: Record<string, string>): Promise<T> {
+  const response = await send(method, path, { body, headers: { ...changeHeaders(), ...headers } });
   if (!response.ok) throw await refusal(response);
   return response.json();
 }

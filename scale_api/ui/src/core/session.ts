@@ -16,6 +16,16 @@ export function mustSignIn(): boolean {
   return !!value?.access_control.is_on && !value.account;
 }
 
+export const ROLES = ["viewer", "operator", "admin"] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Whether who is signed in has this role or a greater one; where nobody is asked, everybody may everything. */
+export function may(role: Role): boolean {
+  const { value } = session;
+  if (!value?.access_control.is_on) return true;
+  return ROLES.indexOf(value.account?.role as Role) >= ROLES.indexOf(role);
+}
+
 /** What every change has to be sent with. */
 export function changeHeaders(): Record<string, string> {
   const token = session.value?.csrf_token;

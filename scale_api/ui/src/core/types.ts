@@ -1,4 +1,5 @@
 // Answers of the REST API, as far as pages use them; its own documentation is at /docs/. Times are ISO 8601 texts.
+import type { Role } from "./session";
 
 export type JobStatus = "PENDING" | "BLOCKED" | "QUEUED" | "RUNNING" | "FAILED" | "COMPLETED" | "CANCELED";
 export type ErrorCategory = "SYSTEM" | "ALGORITHM" | "DATA";
@@ -131,6 +132,46 @@ export interface JobTypeDetails extends JobType {
   job_counts_6h: StatusCount[];
   job_counts_12h: StatusCount[];
   job_counts_24h: StatusCount[];
+}
+
+/** Half of the values are at most p50, nineteen of twenty at most p95. */
+export interface Spread {
+  p50: number;
+  p95: number;
+  max: number;
+}
+
+/** Durations in seconds, memory and disk in MiB; null where nothing is known. */
+export interface Performance {
+  started: string;
+  ended: string | null;
+  completed: number;
+  failed: number;
+  canceled: number;
+  failures: { error: ScaleError | null; count: number }[];
+  measured: number;
+  queued_s: Spread | null;
+  pre_s: Spread | null;
+  job_s: Spread | null;
+  post_s: Spread | null;
+  total_s: Spread | null;
+  cpus: Spread | null;
+  mem: Spread | null;
+  disk_out: Spread | null;
+}
+
+export interface Revision {
+  id: number;
+  revision_num: number;
+  created: string;
+}
+
+export interface JobTypeRevision extends Revision {
+  interface: JobInterface;
+}
+
+export interface RecipeTypeRevision extends Revision {
+  definition: RecipeDefinition;
 }
 
 export interface Event {
@@ -287,6 +328,7 @@ export interface RecipeType {
 
 export interface RecipeTypeDetails extends Omit<RecipeType, "trigger_rule"> {
   trigger_rule: TriggerRule | null;
+  job_types: (JobTypeBase & { interface: JobInterface })[];
 }
 
 export interface Provenance {
@@ -463,6 +505,61 @@ export interface Workspace {
   created: string;
   archived: string | null;
   last_modified: string;
+}
+
+export interface WorkspaceDetails extends Workspace {
+  json_config: { version?: string; broker: Broker };
+}
+
+export type Reference = { env: string } | { file: string };
+
+export interface Broker {
+  type: string;
+  credentials?: Record<string, Reference>;
+  [field: string]: unknown;
+}
+
+export interface Account {
+  id: number;
+  name: string;
+  role: Role;
+  is_active: boolean;
+  last_sign_in: string | null;
+  created: string;
+  last_modified: string;
+}
+
+export interface ApiToken {
+  id: number;
+  name: string;
+  account: { id: number; name: string };
+  hint: string;
+  role: Role;
+  scope: string[];
+  created: string;
+  expires: string;
+  revoked: string | null;
+  last_used: string | null;
+  last_address: string | null;
+}
+
+/** Who changed what; `before` is null for what was made, `after` for what was removed. */
+export interface AuditEntry {
+  id: number;
+  occurred: string;
+  account_id: number | null;
+  account_name: string;
+  via: string;
+  token_name: string;
+  address: string;
+  user_agent: string;
+  request_id: string;
+  operation: string;
+  object_type: string;
+  object_id: number | null;
+  object_name: string;
+  before: Record<string, unknown> | null;
+  after: Record<string, unknown> | null;
 }
 
 export interface Ingest {

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { query, to } from "../core/address";
 import { change, type Page as Rows } from "../core/api";
 import { useLive } from "../core/live";
-import { attempt } from "../core/toasts";
+import { done } from "../core/toasts";
 import { CATEGORIES, type ErrorCategory, type ScaleError } from "../core/types";
 import { Question } from "../parts/dialog";
 import { SelectField, TextField } from "../parts/form";
@@ -80,11 +80,11 @@ function Edit({ error, onClose, onDone }: EditProps) {
   const [description, setDescription] = useState(error?.description ?? "");
   const [category, setCategory] = useState<string>(error?.category ?? "ALGORITHM");
   const rest = { title, description, category };
-  const save = (): Promise<unknown> =>
-    attempt(error ? `${error.name} is saved` : `${name} is made`, async () => {
-      await (error ? change("PATCH", `/errors/${error.id}/`, rest) : change("POST", "/errors/", { name, ...rest }));
-      await onDone();
-    });
+  const save = async (): Promise<void> => {
+    await (error ? change("PATCH", `/errors/${error.id}/`, rest) : change("POST", "/errors/", { name, ...rest }));
+    done(error ? `${error.name} is saved` : `${name} is made`);
+    await onDone();
+  };
   return (
     <Question
       title={error ? `Edit ${error.name}` : "New error"}

@@ -1,5 +1,6 @@
 // Every page: a new one is a file of this folder, named as its address begins, and a line here.
 import type { ComponentType } from "preact";
+import { may, type Role } from "../core/session";
 
 // biome-ignore lint/suspicious/noExplicitAny: each page says itself what it takes out of its address
 type PageModule = Promise<{ default: ComponentType<any> }>;
@@ -12,6 +13,8 @@ export interface Entry {
   group?: "Now" | "Data" | "Definitions" | "System";
   /** The second key after "g". */
   key?: string;
+  /** Who may do anything there; nobody else is led there. Pages without are for everybody. */
+  role?: Role;
   load: () => PageModule;
 }
 
@@ -27,25 +30,37 @@ export const PAGES: readonly Entry[] = [
   { path: "/nodes/:id", title: "Node", load: () => import("./node") },
   { path: "/ingests", title: "Ingest", group: "Data", key: "i", load: () => import("./ingests") },
   { path: "/strikes", title: "Strikes", group: "Data", key: "s", load: () => import("./strikes") },
-  { path: "/strikes/new", title: "New Strike", load: () => import("./strike") },
+  { path: "/strikes/new", title: "New Strike", role: "operator", load: () => import("./strike") },
   { path: "/strikes/:id", title: "Strike", load: () => import("./strike") },
   { path: "/job-types", title: "Job types", group: "Definitions", key: "t", load: () => import("./job-types") },
-  { path: "/job-types/new", title: "New job type", load: () => import("./job-type-edit") },
+  { path: "/job-types/new", title: "New job type", role: "admin", load: () => import("./job-type-edit") },
   { path: "/job-types/:id", title: "Job type", load: () => import("./job-type") },
-  { path: "/job-types/:id/edit", title: "Edit job type", load: () => import("./job-type-edit") },
+  { path: "/job-types/:id/edit", title: "Edit job type", role: "admin", load: () => import("./job-type-edit") },
+  { path: "/job-types/:id/run", title: "Run a job", role: "operator", load: () => import("./job-type-run") },
   { path: "/recipe-types", title: "Recipe types", group: "Definitions", load: () => import("./recipe-types") },
-  { path: "/recipe-types/new", title: "New recipe type", load: () => import("./recipe-type") },
+  { path: "/recipe-types/new", title: "New recipe type", role: "admin", load: () => import("./recipe-type") },
   { path: "/recipe-types/:id", title: "Recipe type", load: () => import("./recipe-type") },
   { path: "/triggers", title: "Triggers", group: "Data", key: "v", load: () => import("./triggers") },
   { path: "/triggers/:id", title: "Trigger event", load: () => import("./trigger") },
+  { path: "/recipe-types/:id/run", title: "Run a recipe", role: "operator", load: () => import("./recipe-type-run") },
   { path: "/files", title: "Files", group: "Data", key: "f", load: () => import("./files") },
   { path: "/files/:id", title: "File", load: () => import("./file") },
   { path: "/errors", title: "Errors", group: "Definitions", key: "e", load: () => import("./errors") },
   { path: "/workspaces", title: "Workspaces", group: "Definitions", key: "w", load: () => import("./workspaces") },
+  { path: "/workspaces/new", title: "New workspace", role: "admin", load: () => import("./workspace") },
+  { path: "/workspaces/:id", title: "Workspace", load: () => import("./workspace") },
   { path: "/import-export", title: "Import and export", group: "Definitions", load: () => import("./import-export") },
   { path: "/metrics", title: "Metrics", group: "System", key: "m", load: () => import("./metrics") },
   { path: "/scheduler", title: "Scheduler", group: "System", load: () => import("./scheduler") },
+  { path: "/accounts", title: "Accounts", group: "System", role: "admin", load: () => import("./accounts") },
+  { path: "/tokens", title: "Tokens", group: "System", role: "admin", load: () => import("./tokens") },
+  { path: "/audit", title: "Audit", group: "System", key: "a", role: "admin", load: () => import("./audit") },
 ];
+
+/** Pages that who is signed in is led to. */
+export function allowed(): readonly Entry[] {
+  return PAGES.filter((page) => !page.role || may(page.role));
+}
 
 export interface Found {
   entry: Entry;

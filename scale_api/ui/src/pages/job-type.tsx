@@ -2,15 +2,18 @@
 import { useState } from "preact/hooks";
 import { to } from "../core/address";
 import { ApiError, change } from "../core/api";
-import { count, cpus, duration, many, mebibytes } from "../core/format";
+import { cpus, duration, many, mebibytes } from "../core/format";
 import { useLive } from "../core/live";
-import type { InterfaceInput, InterfaceOutput, JobTypeDetails, StatusCount, TriggerRule } from "../core/types";
+import { may } from "../core/session";
+import type { InterfaceInput, InterfaceOutput, JobTypeDetails, JobTypeRevision, TriggerRule } from "../core/types";
 import { Empty, Fact, Facts, None, Page, Panel, Refusal, Skeleton } from "../parts/page";
 import { PauseType } from "../parts/pause";
+import { HowItDid } from "../parts/performance";
+import { Revisions } from "../parts/revisions";
 import { Category } from "../parts/status";
 import { type Column, Table } from "../parts/table";
 import { Moment, Time } from "../parts/time";
-import { sum, TypeState } from "./job-types";
+import { TypeState } from "./job-types";
 
 export default function JobType({ id }: { id: string }) {
   const live = useLive<JobTypeDetails>(`/job-types/${id}/`, 5);
@@ -39,7 +42,12 @@ export default function JobType({ id }: { id: string }) {
             Its jobs
           </a>
           <PauseType type={type} onDone={live.reload} />
-          {!type.is_system && (
+          {!type.is_system && type.is_active && may("operator") && (
+            <a class="button" href={to(`/job-types/${type.id}/run`)}>
+              Run it…
+            </a>
+          )}
+          {!type.is_system && may("admin") && (
             <a class="button" href={to(`/job-types/${type.id}/edit`)}>
               Edit
             </a>
@@ -49,9 +57,7 @@ export default function JobType({ id }: { id: string }) {
     >
       {live.error && <Refusal error={live.error} />}
       <div class="halves">
-        <Panel title="How it did">
-          <Counts type={type} />
-        </Panel>
+        <HowItDid type={type} />
         <Panel title="What it needs">
           <Facts>
             <Fact name="CPUs">{cpus(type.cpus_required)}</Fact>
@@ -103,47 +109,13 @@ export default function JobType({ id }: { id: string }) {
           <Mapping type={type} />
         </Panel>
       </div>
+      <Revisions<JobTypeRevision>
+        path={`/job-types/${type.id}/revisions/`}
+        key={type.revision_num}
+        document={(revision) => revision.interface}
+        noun="interface"
+      />
     </Page>
-  );
-}
-
-function Counts({ type }: { type: JobTypeDetails }) {
-  const rows: { hours: number; counts: StatusCount[] }[] = [
-    { hours: 6, counts: type.job_counts_6h },
-    { hours: 12, counts: type.job_counts_12h },
-    { hours: 24, counts: type.job_counts_24h },
-  ];
-  const link = (status: string, hours: number) => ({
-    cell: (row: { counts: StatusCount[] }) => (
-      <a href={to("/jobs", { status, job_type_id: type.id, started: `PT${hours}H` })}>
-        {count(sum(row.counts, status))}
-      </a>
-    ),
-  });
-  const columns: readonly Column<(typeof rows)[number]>[] = [
-    { name: "In the last", cell: (row) => `${row.hours} hours` },
-    { name: "Completed", cell: (row) => link("COMPLETED", row.hours).cell(row), kind: "figure" },
-    { name: "Failed", cell: (row) => link("FAILED", row.hours).cell(row), kind: "figure" },
-    {
-      name: "By fault of",
-      cell: (row) => {
-        const failed = row.counts.filter((each) => each.status === "FAILED" && each.category);
-        return failed.length ? (
-          failed.map((each) => each.category && <Category key={each.category} category={each.category} />)
-        ) : (
-          <None />
-        );
-      },
-    },
-  ];
-  return (
-    <Table
-      caption="Jobs of this type that ended"
-      columns={columns}
-      rows={rows}
-      rowKey={(row) => row.hours}
-      empty={null}
-    />
   );
 }
 

@@ -3,6 +3,7 @@ import { query, setQuery, to } from "../core/address";
 import type { Page as Rows } from "../core/api";
 import { count, cpus, mebibytes, percent } from "../core/format";
 import { useLive } from "../core/live";
+import { may } from "../core/session";
 import type { JobType, JobTypeStatus, StatusCount } from "../core/types";
 import { Choice, Filters } from "../parts/filters";
 import { JobTypeLink } from "../parts/links";
@@ -49,9 +50,11 @@ export default function JobTypes() {
       title="Job types"
       aside={rows && <span class="quiet figure">{count(rows.length)}</span>}
       actions={
-        <a class="button" href={to("/job-types/new")}>
-          New job type
-        </a>
+        may("admin") && (
+          <a class="button" href={to("/job-types/new")}>
+            New job type
+          </a>
+        )
       }
       lead="A job type is an algorithm: what it is given, what it makes, and what it needs of a node."
     >

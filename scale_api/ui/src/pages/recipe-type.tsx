@@ -1,13 +1,16 @@
 // One recipe type: its graph, drawn and validated as one types its definition.
 import { useState } from "preact/hooks";
 import { go, to } from "../core/address";
-import { change, get, type Page as Rows } from "../core/api";
+import { change, type Problem } from "../core/api";
 import { useLive } from "../core/live";
+import { may } from "../core/session";
 import { attempt } from "../core/toasts";
-import type { JobType, RecipeDefinition, RecipeTypeDetails } from "../core/types";
+import type { RecipeDefinition, RecipeTypeDetails, RecipeTypeRevision } from "../core/types";
+import { Builder } from "../parts/builder";
 import { EditorForm, problemsOf, TextField, useValidation, Verdicts } from "../parts/form";
 import { Graph } from "../parts/graph";
 import { Page, Panel, Refusal, Skeleton } from "../parts/page";
+import { Revisions } from "../parts/revisions";
 import { graphOf } from "./recipe";
 
 interface Draft {
@@ -32,6 +35,7 @@ const UP: [string, string] = ["Recipe types", to("/recipe-types")];
 export default function RecipeType({ id }: { id?: string }) {
   const live = useLive<RecipeTypeDetails>(id ? `/recipe-types/${id}/` : null, 0);
   if (!id) return <Editor />;
+  if (live.data && !may("admin")) return <Shown type={live.data} />;
   if (live.data) return <Editor key={live.data.last_modified} type={live.data} etag={live.etag} reload={live.reload} />;
   return (
     <Page title={`Recipe type ${id}`} up={UP}>
@@ -49,12 +53,14 @@ interface EditorProps {
 function Editor({ type, etag, reload }: EditorProps) {
   const [draft, setDraft] = useState<Draft>(() => (type ? draftOf(type) : START));
   const [isDirty, setDirty] = useState(!type);
+  const [chosen, setChosen] = useState<string | undefined>(undefined);
   const set = (changes: Partial<Draft>): void => {
     setDirty(true);
     setDraft({ ...draft, ...changes });
   };
   const definition = parsed<RecipeDefinition>(draft.definition);
   const rule = draft.rule.trim() ? parsed<object>(draft.rule) : null;
+  const shown = drawable(definition);
   const wrong = [
     ...(definition instanceof Error ? [{ path: "definition", message: `is not JSON: ${definition.message}` }] : []),
     ...(rule instanceof Error ? [{ path: "trigger_rule", message: `is not JSON: ${rule.message}` }] : []),
@@ -82,16 +88,10 @@ function Editor({ type, etag, reload }: EditorProps) {
       up={UP}
       aside={type && <span class="quiet">{`${type.version}, revision ${type.revision_num}`}</span>}
       lead={type?.description ?? undefined}
-      actions={
-        type && (
-          <a class="button" href={to("/recipes", { type_id: type.id })}>
-            Its recipes
-          </a>
-        )
-      }
+      actions={type && <Actions type={type} />}
     >
-      <Panel title="Graph" class="spaced" aside={isDirty ? "as you type it" : undefined}>
-        <Drawn definition={definition} problems={problems} />
+      <Panel title="Graph" class="spaced" aside="A click on a job shows what feeds it">
+        <Drawn definition={shown} problems={problems} chosen={chosen} onChoose={setChosen} />
       </Panel>
       <EditorForm problems={problems} isDirty={isDirty} onSave={save}>
         <div class="editor-form">
@@ -147,10 +147,14 @@ function Editor({ type, etag, reload }: EditorProps) {
           </Panel>
         </div>
         <div class="editor-side">
-          <AddJob
-            definition={definition instanceof Error ? null : definition}
-            onAdd={(next) => set({ definition: JSON.stringify(next, null, 2) })}
-          />
+          {shown && (
+            <Builder
+              definition={shown}
+              chosen={chosen}
+              onChoose={setChosen}
+              onChange={(next) => set({ definition: JSON.stringify(next, null, 2) })}
+            />
+          )}
           {isDirty && (
             <Panel title="What Scale says to it">
               {!name ? (
@@ -172,121 +176,91 @@ function Editor({ type, etag, reload }: EditorProps) {
           )}
         </div>
       </EditorForm>
+      {type && <Before type={type} />}
     </Page>
   );
 }
 
-function Drawn({
-  definition,
-  problems,
-}: {
-  definition: RecipeDefinition | Error;
-  problems: readonly { path: string; message: string }[];
-}) {
-  if (definition instanceof Error || !Array.isArray(definition.jobs))
-    return <p class="quiet">It is drawn once its definition can be read.</p>;
-  if (!definition.jobs.length) return <p class="quiet">There is no job in it yet: add one below.</p>;
-  const jobs = definition.jobs.filter((job) => job?.name && job.job_type);
-  const { nodes, edges } = graphOf({ ...definition, jobs });
-  const wrong = new Set(
-    definition.jobs
-      .filter((_, place) => problemsOf(problems, `definition.jobs[${place}]`).length)
-      .map((job) => job.name),
+function Actions({ type }: { type: RecipeTypeDetails }) {
+  return (
+    <>
+      <a class="button" href={to("/recipes", { type_id: type.id })}>
+        Its recipes
+      </a>
+      {type.is_active && may("operator") && (
+        <a class="button" href={to(`/recipe-types/${type.id}/run`)}>
+          Run it…
+        </a>
+      )}
+    </>
   );
+}
+
+/** For those who may look only. */
+function Shown({ type }: { type: RecipeTypeDetails }) {
+  return (
+    <Page
+      title={type.title || type.name}
+      up={UP}
+      aside={<span class="quiet">{`${type.version}, revision ${type.revision_num}`}</span>}
+      lead={type.description ?? undefined}
+      actions={<Actions type={type} />}
+    >
+      <Panel title="Graph" class="spaced">
+        <Drawn definition={drawable(type.definition)} problems={[]} />
+      </Panel>
+      <Before type={type} />
+    </Page>
+  );
+}
+
+function Before({ type }: { type: RecipeTypeDetails }) {
+  return (
+    <div class="spaced-top">
+      <Revisions<RecipeTypeRevision>
+        key={type.revision_num}
+        path={`/recipe-types/${type.id}/revisions/`}
+        document={(revision) => revision.definition}
+        noun="definition"
+        picture={(revision) => {
+          const { nodes, edges } = graphOf(revision.definition);
+          return <Graph caption={`Graph of revision ${revision.revision_num}`} nodes={nodes} edges={edges} />;
+        }}
+      />
+    </div>
+  );
+}
+
+interface DrawnProps {
+  definition: RecipeDefinition | null;
+  problems: readonly Problem[];
+  chosen?: string | undefined;
+  onChoose?: (name: string) => void;
+}
+
+function Drawn({ definition, problems, chosen, onChoose }: DrawnProps) {
+  if (!definition) return <p class="quiet">It is drawn once its definition can be read.</p>;
+  if (!definition.jobs.length) return <p class="quiet">There is no job in it yet: add one below.</p>;
+  const { nodes, edges } = graphOf(definition);
+  const isWrong = (name: string, place: number): boolean =>
+    [place, name].some((each) => problemsOf(problems, `definition.jobs[${each}]`).length > 0);
+  const wrong = new Set(definition.jobs.filter((job, place) => isWrong(job.name, place)).map((job) => job.name));
   return (
     <Graph
       caption="What depends on what"
       nodes={nodes.map((node) => ({ ...node, isWrong: wrong.has(node.id) }))}
       edges={edges}
+      chosen={chosen}
+      onChoose={onChoose}
     />
   );
 }
 
-/** Puts a job into the definition, with its inputs connected to what fits by media type. */
-function AddJob({
-  definition,
-  onAdd,
-}: {
-  definition: RecipeDefinition | null;
-  onAdd: (next: RecipeDefinition) => void;
-}) {
-  const types = useLive<Rows<JobType>>("/job-types/?order=name&page_size=1000", 0).data?.results.filter(
-    (type) => !type.is_system && type.is_active,
-  );
-  const [chosen, setChosen] = useState("");
-  const [after, setAfter] = useState("");
-  const add = async (): Promise<void> => {
-    const type = types?.find((each) => String(each.id) === chosen);
-    if (!type || !definition) return;
-    await attempt(`${type.title || type.name} is put into the graph`, async () => {
-      const details = await get<{ interface: { input_data?: { name: string; type: string }[] } }>(
-        `/job-types/${type.id}/`,
-      );
-      const before = definition.jobs.find((job) => job.name === after);
-      const outputs = before ? await outputsOf(before, types ?? []) : [];
-      const input = (details.interface.input_data ?? []).find((each) => each.type !== "property");
-      const name = free(type.name, definition);
-      const own = definition.input_data?.[0]?.name;
-      const job = {
-        name,
-        job_type: { name: type.name, version: type.version },
-        recipe_inputs: !before && input && own ? [{ recipe_input: own, job_input: input.name }] : [],
-        dependencies: before
-          ? [{ name: before.name, connections: input && outputs[0] ? [{ output: outputs[0], input: input.name }] : [] }]
-          : [],
-      };
-      onAdd({ ...definition, jobs: [...definition.jobs, job] });
-      setAfter(name);
-    });
-  };
-  return (
-    <Panel title="Add a job">
-      <div class="fields">
-        <label class="field">
-          <span>Job type</span>
-          <select value={chosen} onChange={(event) => setChosen(event.currentTarget.value)}>
-            <option value="">Choose one</option>
-            {types?.map((type) => (
-              <option key={type.id} value={String(type.id)}>
-                {type.title || type.name} {type.version}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label class="field">
-          <span>After</span>
-          <select value={after} onChange={(event) => setAfter(event.currentTarget.value)}>
-            <option value="">the recipe's own inputs</option>
-            {definition?.jobs?.map((job) => (
-              <option key={job.name} value={job.name}>
-                {job.name}
-              </option>
-            ))}
-          </select>
-        </label>
-      </div>
-      <p class="spaced-top">
-        <button type="button" disabled={!chosen || !definition} onClick={add}>
-          Add it
-        </button>
-      </p>
-    </Panel>
-  );
-}
-
-async function outputsOf(job: RecipeDefinition["jobs"][number], types: readonly JobType[]): Promise<string[]> {
-  const type = types.find((each) => each.name === job.job_type.name && each.version === job.job_type.version);
-  if (!type) return [];
-  const details = await get<{ interface: { output_data?: { name: string }[] } }>(`/job-types/${type.id}/`);
-  return (details.interface.output_data ?? []).map((each) => each.name);
-}
-
-function free(name: string, definition: RecipeDefinition): string {
-  const taken = new Set(definition.jobs.map((job) => job.name));
-  if (!taken.has(name)) return name;
-  let number = 2;
-  while (taken.has(`${name}-${number}`)) number += 1;
-  return `${name}-${number}`;
+/** The definition as far as it can be drawn; null where it cannot. */
+function drawable(definition: RecipeDefinition | Error): RecipeDefinition | null {
+  if (definition instanceof Error || !Array.isArray(definition.jobs)) return null;
+  if (definition.input_data !== undefined && !Array.isArray(definition.input_data)) return null;
+  return { ...definition, jobs: definition.jobs.filter((job) => job?.name && job.job_type) };
 }
 
 function parsed<T>(text: string): T | Error {

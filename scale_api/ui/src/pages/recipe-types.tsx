@@ -3,6 +3,7 @@ import { query, to } from "../core/address";
 import type { Page as Rows } from "../core/api";
 import { count } from "../core/format";
 import { useLive } from "../core/live";
+import { may } from "../core/session";
 import type { RecipeType } from "../core/types";
 import { RecipeTypeLink } from "../parts/links";
 import { Empty, None, Page, Panel } from "../parts/page";
@@ -40,9 +41,11 @@ export default function RecipeTypes() {
       title="Recipe types"
       lead="A recipe type chains job types: what one makes, the next is given."
       actions={
-        <a class="button" href={to("/recipe-types/new")}>
-          New recipe type
-        </a>
+        may("admin") && (
+          <a class="button" href={to("/recipe-types/new")}>
+            New recipe type
+          </a>
+        )
       }
     >
       <Table

@@ -3,6 +3,7 @@ import { query, to } from "../core/address";
 import type { Page as Rows } from "../core/api";
 import { count } from "../core/format";
 import { useLive } from "../core/live";
+import { may } from "../core/session";
 import type { Strike } from "../core/types";
 import { Empty, None, Page, Panel } from "../parts/page";
 import { Health } from "../parts/status";
@@ -38,9 +39,11 @@ export default function Strikes() {
       title="Strikes"
       lead="A Strike watches a directory. What lands there is moved into a workspace and catalogued, and may start jobs."
       actions={
-        <a class="button" href={to("/strikes/new")}>
-          New Strike
-        </a>
+        may("operator") && (
+          <a class="button" href={to("/strikes/new")}>
+            New Strike
+          </a>
+        )
       }
     >
       <Table

@@ -1,8 +1,9 @@
 // Where files are kept, and how full it is.
-import { query } from "../core/address";
+import { query, to } from "../core/address";
 import type { Page as Rows } from "../core/api";
 import { size } from "../core/format";
 import { useLive } from "../core/live";
+import { may } from "../core/session";
 import type { Workspace } from "../core/types";
 import { Meter } from "../parts/charts";
 import { Empty, None, Page, Panel } from "../parts/page";
@@ -11,7 +12,11 @@ import { type Column, Table } from "../parts/table";
 import { Time } from "../parts/time";
 
 const COLUMNS: readonly Column<Workspace>[] = [
-  { name: "Workspace", cell: (each) => each.title || each.name, order: "title" },
+  {
+    name: "Workspace",
+    cell: (each) => <a href={to(`/workspaces/${each.id}`)}>{each.title || each.name}</a>,
+    order: "title",
+  },
   { name: "Name", cell: (each) => <code>{each.name}</code>, order: "name" },
   { name: "What it is for", cell: (each) => each.description || <None />, kind: "wide" },
   {
@@ -24,7 +29,7 @@ const COLUMNS: readonly Column<Workspace>[] = [
   { name: "Changed", cell: (each) => <Time at={each.last_modified} />, order: "last_modified", kind: "tight" },
 ];
 
-function Used({ workspace: { used_size: used, total_size: total } }: { workspace: Workspace }) {
+export function Used({ workspace: { used_size: used, total_size: total } }: { workspace: Workspace }) {
   if (used === null || total === null) return <None />;
   return (
     <Meter
@@ -40,18 +45,29 @@ export default function Workspaces() {
   const order = query.value.get("order") ?? "name";
   const live = useLive<Rows<Workspace>>(`/workspaces/?order=${encodeURIComponent(order)}&page_size=1000`, 15);
   return (
-    <Page title="Workspaces" lead="A workspace is where files are kept: a directory, or a store that a broker knows.">
+    <Page
+      title="Workspaces"
+      lead="A workspace is where files are kept: a directory, or a store that a broker knows."
+      actions={
+        may("admin") && (
+          <a class="button" href={to("/workspaces/new")}>
+            New workspace
+          </a>
+        )
+      }
+    >
       <Table
         caption="Workspaces"
         columns={COLUMNS}
         rows={live.data?.results}
         rowKey={(each) => each.id}
+        href={(each) => to(`/workspaces/${each.id}`)}
         order={order}
         error={live.error}
         empty={
           <Panel>
             <Empty title="There are no workspaces yet.">
-              Make one by <a href="/docs/">POST /workspaces/</a>; Strikes and products need one to store files in.
+              Strikes and products need one to store files in: <a href={to("/workspaces/new")}>make the first</a>.
             </Empty>
           </Panel>
         }

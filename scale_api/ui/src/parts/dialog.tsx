@@ -1,6 +1,8 @@
 // Questions before something is changed.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { ApiError } from "../core/api";
+import { Refusal } from "./page";
 
 interface DialogProps {
   title: string;
@@ -40,6 +42,7 @@ interface QuestionProps {
   /** The word on the button that does it. */
   verb: string;
   isDangerous?: boolean;
+  /** What the API refuses is shown in the dialog, which then stays open. */
   onYes: () => Promise<unknown> | undefined;
   onClose: () => void;
   children?: ComponentChildren;
@@ -47,16 +50,27 @@ interface QuestionProps {
 
 export function Question({ title, verb, isDangerous, onYes, onClose, children }: QuestionProps) {
   const [isBusy, setBusy] = useState(false);
+  const [error, setError] = useState<ApiError | undefined>(undefined);
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     setBusy(true);
-    await onYes();
-    onClose();
+    setError(undefined);
+    try {
+      await onYes();
+      onClose();
+    } catch (reason) {
+      if (!(reason instanceof ApiError)) throw reason;
+      setError(reason);
+      setBusy(false);
+    }
   };
   return (
     <Dialog title={title} onClose={onClose}>
       <form onSubmit={submit}>
-        <div class="dialog-content">{children}</div>
+        <div class="dialog-content">
+          {children}
+          {error && <Refusal error={error} />}
+        </div>
         <footer>
           <button type="button" onClick={onClose}>
             Back

@@ -1,6 +1,6 @@
 // A graph of jobs, laid out by dagre and drawn as SVG: what depends on what, from left to right.
 import { Graph as Layout, layout } from "@dagrejs/dagre";
-import { useMemo } from "preact/hooks";
+import { useId, useMemo } from "preact/hooks";
 import type { JobStatus } from "../core/types";
 import { StatusGlyph, tone, word } from "./status";
 
@@ -28,7 +28,7 @@ interface GraphProps {
   nodes: readonly GraphNode[];
   edges: readonly GraphEdge[];
   chosen?: string | undefined;
-  onChoose?: (id: string) => void;
+  onChoose?: ((id: string) => void) | undefined;
 }
 
 const WIDTH = 190;
@@ -44,22 +44,25 @@ interface Placed {
 export function Graph({ caption, nodes, edges, chosen, onChoose }: GraphProps) {
   const shape = `${nodes.map((node) => node.id).join()}|${edges.map((edge) => `${edge.from}>${edge.to}`).join()}`;
   const { width, height, places, lines } = useMemo(() => place(nodes, edges), [shape]);
+  const arrow = `${useId()}-arrow`;
+  const labels = new Map<string, string[]>(); // several connections of the same two are one line
+  for (const { from, to, label } of edges) labels.set(`${from}>${to}`, [...(labels.get(`${from}>${to}`) ?? []), label]);
   return (
     // biome-ignore lint/a11y/useSemanticElements: a figure cannot take the focus, and what scrolls must
     <div class="graph scrolls" tabIndex={0} role="group" aria-label={caption}>
       <svg width={width} height={height}>
         <title>{caption}</title>
         <defs>
-          <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">
+          <marker id={arrow} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">
             <path d="M0 0.5L7 4L0 7.5z" class="graph-arrow" />
           </marker>
         </defs>
-        {edges.map((edge) => {
-          const points = lines.get(`${edge.from}>${edge.to}`);
+        {[...labels].map(([key, words]) => {
+          const points = lines.get(key);
           return (
             points && (
-              <path key={`${edge.from}>${edge.to}`} class="graph-edge" d={curve(points)} marker-end="url(#arrow)">
-                <title>{edge.label}</title>
+              <path key={key} class="graph-edge" d={curve(points)} marker-end={`url(#${arrow})`}>
+                <title>{words.join(", ")}</title>
               </path>
             )
           );

@@ -2,8 +2,8 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { BASE, go, to } from "../core/address";
 import { get, type Page } from "../core/api";
-import type { JobTypeBase, Node, Recipe, Strike } from "../core/types";
-import { PAGES } from "../pages";
+import type { JobTypeBase, Node, Recipe, Strike, Workspace } from "../core/types";
+import { allowed, PAGES } from "../pages";
 import { Dialog } from "./dialog";
 
 interface Target {
@@ -51,6 +51,13 @@ async function targets(): Promise<Target[]> {
       (row) => row.hostname,
       (row) => row.id,
     ),
+    named<Workspace>(
+      "Workspace",
+      "workspaces",
+      "/workspaces",
+      (row) => `${row.title ?? ""} ${row.name}`,
+      (row) => row.id,
+    ),
     named<Strike>(
       "Strike",
       "strikes",
@@ -81,11 +88,9 @@ export function Palette({ onClose }: { onClose: () => void }) {
     void targets().then(setThings);
   }, []);
   const found = useMemo(() => {
-    const pages = PAGES.filter((page) => page.group).map((page) => ({
-      kind: "Page",
-      words: page.title,
-      address: BASE + page.path,
-    }));
+    const pages = allowed()
+      .filter((page) => page.group)
+      .map((page) => ({ kind: "Page", words: page.title, address: BASE + page.path }));
     const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
     const fits = (target: Target): boolean =>
       wanted.every((part) => `${target.kind} ${target.words}`.toLowerCase().includes(part));

@@ -1,0 +1,139 @@
+// How a job type did: how often it failed, how long it took, and what it used of what it asks for.
+import { query, to } from "../core/address";
+import { count, cpus, duration, many, mebibytes, percent } from "../core/format";
+import { useLive } from "../core/live";
+import type { JobTypeDetails, Performance, Spread } from "../core/types";
+import { Meter } from "./charts";
+import { Choice } from "./filters";
+import { Empty, Fact, Facts, Panel, Refusal, Skeleton } from "./page";
+import { Category } from "./status";
+import { type Column, Table } from "./table";
+
+const PERIODS = [
+  { value: "PT24H", label: "Last 24 hours" },
+  { value: "P30D", label: "Last 30 days" },
+  { value: "P365D", label: "Last year" },
+];
+
+interface Row {
+  name: string;
+  spread: Spread | null;
+  text: (value: number) => string;
+}
+
+export function HowItDid({ type }: { type: JobTypeDetails }) {
+  const over = query.value.get("over");
+  const path = `/job-types/${type.id}/performance/${over ? `?started=${encodeURIComponent(over)}` : ""}`;
+  const { data: did, error, isStale } = useLive<Performance>(path, 30);
+  return (
+    <Panel title="How it did" aside={<Choice name="over" label="Over" options={PERIODS} none="Last 7 days" />}>
+      {error && <Refusal error={error} />}
+      {!did && !error && <Skeleton lines={6} />}
+      {did && (
+        <div class={`performance ${isStale ? "is-stale" : ""}`}>
+          <Ends did={did} type={type} />
+          {did.measured > 0 ? <Figures did={did} type={type} /> : <Empty title="None completed in this time." />}
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+function Ends({ did, type }: { did: Performance; type: JobTypeDetails }) {
+  const ended = did.completed + did.failed;
+  const jobs = (status: string) => to("/jobs", { status, job_type_id: type.id });
+  return (
+    <div>
+      <Facts>
+        <Fact name="Completed">
+          <a href={jobs("COMPLETED")}>{count(did.completed)}</a>
+        </Fact>
+        <Fact name="Failed">
+          <a href={jobs("FAILED")}>{count(did.failed)}</a>
+          {ended > 0 && (
+            <span class={did.failed ? "tone-bad" : "quiet"}> {percent(did.failed / ended)} of those that ended</span>
+          )}
+        </Fact>
+        <Fact name="Canceled">
+          <a href={jobs("CANCELED")}>{count(did.canceled)}</a>
+        </Fact>
+      </Facts>
+      {did.failures.length > 0 && (
+        <ul class="ranking spaced-top" aria-label="What they failed by">
+          {did.failures.map(({ error, count: number }) => (
+            <li key={error?.id ?? 0}>
+              <span>{error ? error.title || error.name : "no error of the catalogue"}</span>
+              {error ? <Category category={error.category} /> : <span />}
+              <span class="figure">{`${count(number)} · ${percent(number / ended)}`}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function Figures({ did, type }: { did: Performance; type: JobTypeDetails }) {
+  const rows: readonly Row[] = [
+    { name: "Waited in the queue", spread: did.queued_s, text: duration },
+    { name: "Fetched its inputs", spread: did.pre_s, text: duration },
+    { name: "Ran the algorithm", spread: did.job_s, text: duration },
+    { name: "Stored its outputs", spread: did.post_s, text: duration },
+    { name: "On the node, in all", spread: did.total_s, text: duration },
+    { name: "CPUs", spread: did.cpus, text: cpus },
+    { name: "Memory", spread: did.mem, text: mebibytes },
+    { name: "Disk for outputs", spread: did.disk_out, text: mebibytes },
+  ];
+  const at = (name: keyof Spread) => (row: Row) => row.spread && row.text(row.spread[name]);
+  const columns: readonly Column<Row>[] = [
+    { name: "What", cell: (row) => row.name },
+    { name: "Half took at most", cell: at("p50"), kind: "figure" },
+    { name: "95 % took at most", cell: at("p95"), kind: "figure" },
+    { name: "The most", cell: at("max"), kind: "figure" },
+  ];
+  return (
+    <>
+      <Table
+        caption="What executions took"
+        columns={columns}
+        rows={rows.filter((row) => row.spread)}
+        rowKey={(row) => row.name}
+        empty={null}
+      />
+      <div class="meters">
+        <Asked name="CPUs" spread={did.cpus} asked={type.cpus_required} text={cpus} />
+        <Asked name="Memory" spread={did.mem} asked={type.mem_required} text={mebibytes} />
+        {type.disk_out_mult_required === 0 && (
+          <Asked name="Disk for outputs" spread={did.disk_out} asked={type.disk_out_const_required} text={mebibytes} />
+        )}
+        <Asked name="Time" spread={did.total_s} asked={type.timeout} text={duration} />
+        <p class="quiet">
+          Of what it asks for: dark what 95 % took at most, light the most that any took. Measured on{" "}
+          {many(did.measured, "execution")}, the newest that completed.
+        </p>
+      </div>
+    </>
+  );
+}
+
+interface AskedProps {
+  name: string;
+  spread: Spread | null;
+  asked: number;
+  text: (value: number) => string;
+}
+
+function Asked({ name, spread, asked, text }: AskedProps) {
+  if (!spread || !asked) return null;
+  return (
+    <Meter
+      label={name}
+      total={asked}
+      text={`${text(spread.p95)}, at most ${text(spread.max)}, of ${text(asked)}`}
+      shares={[
+        { name: "the most", tone: "scheduled", value: spread.max },
+        { name: "95 %", tone: "used", value: spread.p95 },
+      ]}
+    />
+  );
+}
