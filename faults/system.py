@@ -239,7 +239,11 @@ class System:
     _events: list[Event]
 
     def events(self) -> list[Event]:
-        """All that happened so far, in order."""
+        """All that happened so far, in order.
+
+        Nothing that happened since the reading began: its cause may stand in a file that was read before.
+        """
+        now = time.monotonic()
         fresh: list[bytes] = []
         for path in self.history.glob("*.jsonl"):
             data = path.read_bytes()[self._offsets.get(path, 0) :]
@@ -247,7 +251,7 @@ class System:
             self._offsets[path] = self._offsets.get(path, 0) + len(whole)
             fresh += whole.splitlines()
         self._events = sorted([*getattr(self, "_events", []), *history.parse(fresh)], key=lambda event: event.at)
-        return self._events
+        return [event for event in self._events if event.at <= now]
 
 
 def signal_all(pids: list[int], number: signal.Signals) -> None:

@@ -33,8 +33,10 @@ TASK_ROUTES = {
     "scan-strikes": {"queue": QueueName.STRIKE.value},
     "scan-strike": {"queue": QueueName.STRIKE.value},
     "finish-executions": {"queue": QueueName.FINISH.value},
-    "sweep-executions": {"queue": QueueName.FINISH.value},
+    # not behind what it repairs: where that takes long, no sweep would ever come to its turn before it expires
+    "sweep-executions": {"queue": QueueName.CLOCK.value},
 }
+SWEEP_EXPIRES_S = 30.0
 
 
 def _broker_options(url: str) -> dict[str, Any]:
@@ -65,16 +67,16 @@ def make_app(settings: Settings) -> Celery:
         beat_max_loop_interval=1,
         timezone="UTC",
         worker_hijack_root_logger=False,
-        # name → (task, seconds between two runs); messages that are not taken before the next run expire
+        # a message that is not taken before the next one comes expires
         beat_schedule={
-            name: {"task": name, "schedule": period, "options": {"expires": max(period, 1.0)}}
-            for name, period in {
-                "scan-strikes": settings.strike_scan_s,
-                "sweep-executions": settings.sweep_s,
-                "remove-files": settings.sweep_s,
-                "forget-expired": 3600.0,
-                "tick-clock": 60.0,
-            }.items()
+            name: {"task": name, "schedule": period, "options": {"expires": max(period, expires)}}
+            for name, period, expires in (
+                ("scan-strikes", settings.strike_scan_s, 1.0),
+                ("sweep-executions", settings.sweep_s, SWEEP_EXPIRES_S),
+                ("remove-files", settings.sweep_s, 1.0),
+                ("forget-expired", 3600.0, 1.0),
+                ("tick-clock", 60.0, 1.0),
+            )
         },
     )
     return made

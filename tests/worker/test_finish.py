@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from scale_core.db.job import JobExecution
 from scale_core.domain.job import ExecutionStatus
+from scale_worker.celery_app import TASK_ROUTES, app
 from scale_worker.tasks import execution as tasks
 from tests import factories as make
 from tests.patience import PATIENCE_S, wait_for
@@ -64,3 +65,10 @@ def test_what_is_held_for_long_holds_up_no_other(
     holder.rollback()
     tasks.sweep_executions()
     assert statuses(committed, ended) == [ExecutionStatus.COMPLETED] * 2
+
+
+def test_the_sweep_waits_behind_nothing_that_it_repairs() -> None:
+    """After a crash a worker has much to finish: sweeps that queued behind that expired, one after the other."""
+    assert TASK_ROUTES["sweep-executions"] != TASK_ROUTES["finish-executions"]
+    sweep = app.conf.beat_schedule["sweep-executions"]
+    assert sweep["options"]["expires"] >= 3 * sweep["schedule"]
