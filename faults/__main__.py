@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from faults import campaign
-from faults.acts import ACTS
+from faults.acts import ACTS, possible
 from faults.schedule import plan
 from faults.system import FaultsFailed
 from scale_core.errors import ScaleError
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="the same seed, the same faults")
     parser.add_argument("--minutes", type=float, default=0, help="no new fault after that long")
     parser.add_argument("--patience", type=float, default=30.0, help="seconds after a fault until all must be well")
-    parser.add_argument("--only", nargs="+", choices=sorted(ACTS), default=sorted(ACTS), help="kinds of faults")
+    parser.add_argument("--only", nargs="+", choices=sorted(ACTS), default=possible(), help="kinds of faults")
     parser.add_argument("--keep", type=Path, help="where logs and events go (default: var/faults/SEED)")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server is stopped in any case

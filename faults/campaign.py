@@ -87,7 +87,9 @@ def run(
     """Raises FaultsFailed when the campaign itself cannot go on."""
     result = Result(seed)
     deadline = time.monotonic() + minutes * 60 if minutes else float("inf")
-    with System() as system:
+    system = System()
+    system.prepare({fault.kind for fault in faults})
+    with system:
         load, observer = Load(system, seed), Observer(system)
         for thread in (load, observer):
             thread.start()
@@ -123,7 +125,9 @@ def _strike(
     took = time.monotonic() - began
     system.note("recovered", fault=fault.number, name=fault.kind)
     result.recovery_s[fault.kind].append(took)
-    found = [*stuck, *_news(result, history.check_events(system.events()))]
+    system.broken, broken = [], system.broken
+    wrong = [Violation("answers", "500", said, began) for said in broken]
+    found = [*stuck, *wrong, *_news(result, history.check_events(system.events()))]
     result.violations += [(fault.kind, each) for each in found]
     say(f"{fault.number:4} {fault.kind:40} {took:6.1f} s" + "".join(f"\n     {each}" for each in found))
 

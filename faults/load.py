@@ -14,6 +14,7 @@ import psycopg2
 from faults.system import System
 
 PAUSE_S = 0.12
+MAX_TRIES = 30  # while a disk is full each try fails by Scale's own errors; none of the load's jobs fails by itself
 MOST_OPEN = 40  # jobs; a cluster that stands still is not buried
 DECK = ("quick",) * 7 + ("long",) * 2 + ("recipe",) * 2 + ("file",) * 3
 
@@ -102,9 +103,9 @@ class Load(threading.Thread):
         home = self._system.home
         script = home / "load.sh"
         script.write_text(SCRIPT)
-        self.root, self._incoming = home / "made", home / "incoming"
+        self.root, self._incoming = self._system.made, home / "incoming"
         for directory in (self.root, self._incoming, home / "arrived"):
-            directory.mkdir()
+            directory.mkdir(exist_ok=True)
         self.workspace_id = self._make_workspace("made", self.root)
         self._make_workspace("arrived", home / "arrived")
         self._types = {
@@ -125,7 +126,9 @@ class Load(threading.Thread):
         self._recipe_type = self._make_recipe_type()
         self._recipe_data = {"version": "1.0", "input_data": [], "workspace_id": self.workspace_id}
         wanted = {"filename_regex": ".*txt", "data_types": ["load"], "workspace_path": "/", "workspace_name": "arrived"}
-        self._make_strike({**wanted, "workspace_path": "/incoming"})
+        self._make_strike("load", self._incoming, {**wanted, "workspace_path": "/incoming"})
+        if self._system.mount is not None:
+            self._make_strike("far", self._system.mount.point, {**wanted, "filename_regex": "near.*"})
 
     def _make_workspace(self, name: str, root: Path) -> int:
         broker = {"type": "host", "host_path": str(root)}
@@ -141,7 +144,7 @@ class Load(threading.Thread):
             "input_data": [{"name": "input", "type": "file"}] if reads else [],
             "output_data": [{"name": "made", "type": "file", "media_type": "text/x-made"}],
         }
-        small = {"cpus_required": 0.25, "mem_required": 16, "disk_out_const_required": 1}
+        small = {"max_tries": MAX_TRIES, "cpus_required": 0.25, "mem_required": 16, "disk_out_const_required": 1}
         body = {"name": name, "version": "1.0", "interface": interface, **small, **fields}
         return int(self._system.post("job-types/", body)["id"])
 
@@ -155,14 +158,14 @@ class Load(threading.Thread):
         body = {"name": "two", "version": "1.0", "definition": definition}
         return int(self._system.post("recipe-types/", body)["id"])
 
-    def _make_strike(self, rule: dict[str, Any]) -> None:
+    def _make_strike(self, name: str, directory: Path, rule: dict[str, Any]) -> None:
         configuration = {
             "version": "1.0",
-            "mount": f"localhost:{self._incoming}",
+            "mount": f"localhost:{directory}",
             "transfer_suffix": "_tmp",
             "files_to_ingest": [rule],
         }
-        self._system.post("strike/create/", {"name": "load", "configuration": configuration})
+        self._system.post("strike/create/", {"name": name, "configuration": configuration})
 
 
 def open_jobs(system: System) -> dict[int, str]:

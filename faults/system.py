@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,9 @@ import psutil
 import psycopg2
 import requests
 
+from faults import disk
+from faults.clock import Clock
+from faults.disk import HangingMount
 from faults.proxy import Proxy
 from scale_core.domain import history
 from scale_core.domain.history import Event
@@ -32,6 +36,7 @@ Found = TypeVar("Found")
 START_S = 120.0
 STOP_S = 60.0
 POLL_S = 0.05
+MADE_MIB = 64  # room for the products of a campaign where the disk is to be full at times
 
 # what the command line of each process contains
 MARKS = {
@@ -66,11 +71,35 @@ class System:
     def __init__(self, before: Mapping[str, str] | None = None, **environment: str) -> None:
         self._before, self._environment = before or {}, environment
         self.home = Path(tempfile.mkdtemp(prefix="scale-faults-"))
+        self.clock: Clock | None = None
+        self.mount: HangingMount | None = None
+        self.broken: list[str] = []  # requests that were answered as no fault may be answered
         self.history = self.home / "history"
         self.notes = self.history / "campaign-0.jsonl"
         self._offsets: dict[Path, int] = {}
         self._session = requests.Session()
         self._session.trust_env = False
+
+    def prepare(self, kinds: Collection[str]) -> None:
+        """What these kinds of faults need, before the start: clocks that can be set, a disk and a mount of our own."""
+        if "clocks-jumped" in kinds:
+            self.clock = Clock(self.home / "offset")
+            command = f"cd {shlex.quote(str(CHECKOUT))} && exec {self.clock.command} {sys.executable}"
+            self._before = {**self._before, "scheduler": self.clock.command, "standby": self.clock.command}
+            self._environment["SCALE_EXECUTOR_COMMAND"] = f"{command} -m scale_worker.executor"
+        if "disk-full" in kinds:
+            self.made.mkdir()
+            if not disk.mount_small(self.made, MADE_MIB):
+                raise FaultsFailed("disk-full needs the right to mount: run as root, or leave it out by --only")
+        if "mount-hung" in kinds:
+            self.mount = HangingMount(self.home / "mounted")
+            if not self.mount.is_mounted:
+                raise FaultsFailed("mount-hung needs root and /dev/fuse: leave it out by --only")
+
+    @property
+    def made(self) -> Path:
+        """Where the load's products lie."""
+        return self.home / "made"
 
     def __enter__(self) -> System:
         try:
@@ -100,6 +129,10 @@ class System:
             "SCALE_HISTORY_DIR": str(self.history),
             "SCALE_API_WORKERS": "1",
             "SCALE_DEVCLUSTER_CPUS": "8",
+            # what a full disk fails is tried again soon, by nodes that are soon taken back
+            "SCALE_RETRY_BASE_S": "0.5",
+            "SCALE_RETRY_CAP_S": "3",
+            "SCALE_NODE_PROBE_S": "1",
             **self._environment,
         }
         with (self.home / "server.out").open("wb") as output:
@@ -137,6 +170,9 @@ class System:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_S)
             process.kill()
+        if self.mount is not None:
+            self.mount.close()
+        disk.unmount(self.made)
         if hasattr(self, "proxy"):
             self.proxy.close()
         redis.stop(self.home)
@@ -167,6 +203,8 @@ class System:
                 continue
             if answer.ok:
                 return answer.json()
+            if answer.status_code == 500:
+                self.broken.append(f"POST {path}: {answer.text[:300]}")
             if answer.status_code < 500 and answer.status_code != 409:  # 409: the first try is still being worked on
                 raise FaultsFailed(f"POST {path}: {answer.status_code} {answer.text[:1000]}")
             time.sleep(0.2)

@@ -64,7 +64,7 @@ class FileUrl(Derived, fields.String):
     sources = ("id", "file_path", "workspace.base_url")
 
     def derive(self, file_id: int, file_path: str, base_url: str | None) -> str:
-        if base_url:
+        if base_url and base_url.lower().startswith(("http://", "https://")):  # a script would be one of the reader's
             return f"{base_url.rstrip('/')}/{quote(file_path.lstrip('/'))}"
         return _content_url().format(file_id)
 

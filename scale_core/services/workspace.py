@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,10 +12,11 @@ from sqlalchemy.orm import Session
 
 from scale_core.db.file import ScaleFile, Workspace
 from scale_core.documents import workspace_configuration
-from scale_core.errors import Conflict, Warning_
+from scale_core.errors import Conflict, Invalid, Problem, Warning_
 from scale_core.services import assign, get, require
 
 MOUNTED = ("nfs", "host")  # types of brokers whose files lie on a file system of this machine
+_LINK = re.compile(r"https?://[^\x00-\x20\x7f]+", re.IGNORECASE)
 _EDITABLE = ("title", "description", "base_url")
 
 
@@ -35,6 +37,7 @@ def create(session: Session, fields: Mapping[str, Any], now: datetime) -> Worksp
 def edit(session: Session, workspace_id: int, fields: Mapping[str, Any], now: datetime) -> Workspace:
     """Change anything but the name. An archived workspace takes no new files. Raises Invalid, NotFound."""
     workspace = get(session, Workspace, workspace_id, "workspace", lock=True)
+    _check_base_url(fields)
     if "json_config" in fields:
         workspace.json_config = workspace_configuration.normalize(fields["json_config"])
     assign(workspace, _without_null_description(fields), _EDITABLE)
@@ -99,7 +102,15 @@ def record_sizes(session: Session, measured: Mapping[int, int]) -> None:
 
 def _check(fields: Mapping[str, Any]) -> dict[str, Any]:
     require(fields, "name", "json_config")
+    _check_base_url(fields)
     return workspace_configuration.normalize(fields["json_config"])
+
+
+def _check_base_url(fields: Mapping[str, Any]) -> None:
+    """What browsers are led to must not be a script. Raises Invalid."""
+    url = fields.get("base_url")
+    if url and not _LINK.fullmatch(url):
+        raise Invalid(problems=[Problem("base_url", "must begin with http:// or https://")])
 
 
 def _without_null_description(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -333,6 +333,24 @@ def test_places_that_no_workspace_may_lie_at(
         assert answer.get_json()["problems"][0]["path"] == f"json_config.broker.{field}"
 
 
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)//", "data:text/html,x", "//evil.example", "http://", "/x", "\thttp://x"]
+)
+def test_links_to_files_are_no_scripts(client: FlaskClient, session: Session, world: World, url: str) -> None:
+    body = {"name": "w", "json_config": {"version": "1.0", "broker": {"type": "host", "host_path": "/data"}}}
+    for answer in (
+        client.post("/workspaces/", json={**body, "base_url": url}),
+        client.post("/workspaces/validation/", json={**body, "base_url": url}),
+        client.patch(f"/workspaces/{world.products.id}/", json={"base_url": url}),
+    ):
+        assert answer.status_code == 400, answer.text
+        assert answer.get_json()["problems"][0]["path"] == "base_url"
+    world.products.base_url = url  # from before this was refused
+    session.commit()
+    shown = client.get(f"/products/{world.product.id}/").get_json()["url"]
+    assert shown.startswith(("http:", "https:")), shown
+
+
 # ---------------------------------------------------------------------------------------------------------- containers
 
 

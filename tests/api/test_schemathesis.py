@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -18,8 +19,10 @@ from schemathesis.specs.openapi.checks import ignored_auth, negative_data_reject
 from sqlalchemy import Engine
 from sqlalchemy.orm import sessionmaker
 
-from scale_api import create_app
+from scale_api import create_app, operations
+from scale_core.domain.access import Role
 from scale_core.settings import Settings
+from tests.api.guarded import everybody
 from tests.conftest import empty
 from tests.specification.rich_world import make_rich_world
 
@@ -110,3 +113,53 @@ def test_no_request_breaks_the_api(api: schemathesis.BaseSchema, operation: str,
         if mode is GenerationMode.POSITIVE:
             raise
         pytest.skip("any request fits: the document asks nothing of it")
+
+
+# -------------------------------------------------------------------------------------------------------- as each role
+
+ROLE_EXAMPLES = EXAMPLES // 25  # of each operation and role
+# What would take away who asks: their account, token or session, by an id that happens to be theirs.
+OWN = ("/accounts/{account_id}/", "/tokens/{token_id}/", "/session/password/", "/sign-out/", "/sign-in/")
+
+
+@pytest.fixture(scope="module")
+def guarded_api(full_app: Flask, guarded_app: Flask) -> schemathesis.BaseSchema:
+    guarded_app.extensions["scale_sessions"] = full_app.extensions["scale_sessions"]
+    return schemathesis.openapi.from_wsgi("/openapi.json", guarded_app)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("who", ["nobody", *Role])
+def test_no_request_of_any_role_does_more_than_it_may(
+    guarded_api: schemathesis.BaseSchema, guarded_app: Flask, who: str
+) -> None:
+    """Right requests, to every operation: refused where the table says so, whatever is in them, and nowhere else."""
+    sessions = guarded_app.extensions["scale_sessions"]
+    with sessions() as session:
+        headers = {} if who == "nobody" else getattr(everybody(session), who)
+    for operation in OPERATIONS:
+        method, path = operation.split()
+        needed = operations.NEEDED[operation]
+        if path in OWN:
+            continue
+        allowed = needed is None or (who != "nobody" and Role(who).covers(needed))
+
+        _probe(guarded_api[path][method], operation, headers, allowed)
+
+
+def _probe(api: Any, operation: str, headers: dict[str, str], allowed: bool) -> None:
+    @seed(SEED)
+    @settings(
+        max_examples=ROLE_EXAMPLES, deadline=None, database=None, phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(case=api.as_strategy(generation_mode=GenerationMode.POSITIVE))
+    def requests(case: schemathesis.Case) -> None:
+        case.headers = {}  # what is made up must not be who asks
+        answer = case.call(headers={"Accept-Encoding": "identity", **headers})
+        assert answer.status_code < 500 or answer.status_code == 503, (operation, answer.text)
+        refused = answer.status_code in (401, 403)
+        assert refused is not allowed or operation == "GET /sign-on/callback/", (operation, answer.text)
+        assert not refused or answer.status_code == (403 if headers else 401), operation
+
+    requests()

@@ -9,7 +9,7 @@ import pytest
 
 from faults import __main__ as program
 from faults import campaign
-from faults.acts import ACTS
+from faults.acts import ACTS, possible
 from faults.load import Load
 from faults.schedule import Fault, plan
 from faults.system import System
@@ -29,6 +29,8 @@ SHORT = (
     "stream-cut",
     "redis-stopped",
 )
+# What Scale stands on and what is done to it.
+SURROUNDINGS = ("disk-full", "mount-hung", "rows-locked", "upgraded-and-back")
 
 
 def test_the_same_seed_gives_the_same_faults() -> None:
@@ -56,12 +58,18 @@ def test_a_short_campaign(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.journey
+def test_disks_mounts_locks_and_upgrades(tmp_path: Path) -> None:
+    kinds = [kind for kind in SURROUNDINGS if kind in possible()]
+    faults = [Fault(number, kind, 1.0, 4.0) for number, kind in enumerate(kinds, 1)]
+    result = campaign.run(faults, SEED, 60.0, tmp_path, print)
+
+    assert result.faults == len(faults)
+    assert result.violations == []
+
+
+@pytest.mark.journey
 def test_postgresql_is_away_for_long_and_redis_loses_everything(tmp_path: Path) -> None:
-    faults = [
-        Fault(1, "postgres-stopped", 1.0, 20.0),
-        Fault(2, "redis-emptied", 1.0, 0.0),
-        Fault(3, "redis-stopped", 0.0, 3.0),
-    ]
+    faults = [Fault(1, "postgres-away", 1.0, 0.0), Fault(2, "redis-lost", 1.0, 3.0)]
     result = campaign.run(faults, SEED, 60.0, tmp_path, print)
 
     assert result.faults == len(faults)

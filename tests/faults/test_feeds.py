@@ -127,7 +127,7 @@ def mount(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
     point = tmp_path / "mounted"
     point.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.fuse_directory", str(point), "far.txt"],
+        [sys.executable, "-m", "faults.fuse_directory", str(point), "far.txt"],
         cwd=CHECKOUT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

@@ -99,6 +99,7 @@ def test_exit_code(bench: Bench, client: docker.DockerClient) -> None:
     [
         ({"command": "/no/such/program"}, "cannot run '/no/such/program'"),
         ({"docker_image": "Not An Image"}, "Not An Image"),
+        ({"docker_image": "--privileged -v /:/host scale"}, "-v /:/host"),
         ({"docker_privileged": True}, "SCALE_NODE_ALLOW_PRIVILEGED"),
     ],
 )
@@ -207,6 +208,24 @@ def test_limits_and_isolation(bench: Bench) -> None:
     assert "eth0" not in outcome.stdout
     assert "NoNewPrivs:\t1" in outcome.stdout
     assert "CapEff:\t0000000000000000" in outcome.stdout
+
+
+def test_nothing_of_the_host_is_in_reach(bench: Bench) -> None:
+    """Neither its processes, devices, engine nor files, whatever the arguments call for; and none of it can be had."""
+    script = (
+        "id -u; ls -d /var/run/docker.sock /run/docker.sock /host /dev/sd* /dev/vd* /dev/nvme* /dev/kmsg /dev/mem 2>&-;"
+        "ls -d /proc/[0-9]* | wc -l; tr '\\0' ' ' </proc/1/cmdline; echo; grep CapBnd /proc/self/status;"
+        "mount -t tmpfs none /tmp 2>&- && echo mounted; mknod /tmp/x b 8 0 2>&- && echo made;"
+        "echo 1 2>&- >/proc/sys/kernel/panic && echo set; chroot / true 2>&- && echo rooted;"
+        "echo root:x:0:0 2>&- >>/etc/passwd && echo written; cat /etc/shadow 2>&- && echo read; echo end"
+    )
+    outcome = bench.run(spec(bench, "${script} --privileged -v /:/host --pid=host", inputs=(prop("script", script),)))
+    lines = outcome.stdout.splitlines()
+    assert outcome.succeeded, outcome
+    assert lines[0] == str(7498 if os.geteuid() == 0 else os.geteuid())
+    assert int(lines[1]) < 10, "its own processes only"
+    assert "init" in lines[2], "the first of them is its own, and no argument was taken for an option"
+    assert lines[3:] == ["CapBnd:\t0000000000000000", "end"]
 
 
 def test_out_of_memory(bench: Bench) -> None:

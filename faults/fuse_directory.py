@@ -1,6 +1,6 @@
 """A file system of one directory in user space, to be stopped: what a network mount is like whose server hangs.
 
-`python -m tests.fuse_directory MOUNT_POINT NAME...` shows empty files of these names until it is killed. It speaks the
+`python -m faults.fuse_directory MOUNT_POINT NAME...` shows empty files of these names until it is killed. It speaks the
 kernel's FUSE protocol (linux/fuse.h, 7.31) on /dev/fuse itself: only what a listing asks for. Needs root.
 """
 
