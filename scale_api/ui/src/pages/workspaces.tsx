@@ -51,7 +51,7 @@ export default function Workspaces() {
         empty={
           <Panel>
             <Empty title="There are no workspaces yet.">
-              Make one by <a href="/docs/">POST /workspaces/</a>; Strikes and products need one to store files in.
+              Make one by <a href="/docs/api/">POST /workspaces/</a>; Strikes and products need one to store files in.
             </Empty>
           </Panel>
         }
