@@ -15,6 +15,7 @@ from scale_api import (
     errors,
     headers,
     http_figures,
+    manual,
     oidc,
     prometheus,
     resources,
@@ -65,7 +66,9 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
     conditional.init_app(app)
     api = make_api(app)
     resources.register(api)
+    app.extensions["scale_openapi"] = api.spec
     app.register_blueprint(docs.blueprint)
+    app.register_blueprint(manual.blueprint)
     app.register_blueprint(ui.blueprint)
     app.register_blueprint(prometheus.blueprint)
     app.register_blueprint(oidc.blueprint)

@@ -24,12 +24,12 @@ def landing() -> ResponseReturnValue:
         name="Scale",
         version=VERSION,
         ui=url_for("ui.page", _external=True),
-        docs=url_for("docs.page", _external=True),
+        docs=url_for("manual.index", _external=True),
         openapi=url_for("api-docs.openapi_json", _external=True),
     )
 
 
-@blueprint.get("/docs/")
+@blueprint.get("/docs/api/")
 def page() -> str:
     return render_template("docs.html")
 

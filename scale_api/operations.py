@@ -14,7 +14,10 @@ from scale_core.domain.access import Role
 PUBLIC = """
 GET /
 GET /docs/
+GET /docs/api/
 GET /docs/assets/{name}
+GET /docs/pictures/{name}
+GET /docs/{name}/
 GET /openapi.json
 GET /session/
 GET /sign-on/

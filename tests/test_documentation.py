@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scale_api import manual
 from scale_core import tracing
 from scale_core.domain import environment
 from scale_core.settings import CHECKOUT, Settings
@@ -30,11 +31,7 @@ def documented_settings() -> dict[str, str]:
 def anchors(document: Path) -> set[str]:
     """The fragments that a document's headings have, as GitHub makes them."""
     text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
-    return {slug(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
-
-
-def slug(heading: str) -> str:
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+    return set(manual.names_of(re.findall(r"^#+ (.+)$", text, re.MULTILINE)))
 
 
 def _read() -> set[str]:

@@ -226,7 +226,7 @@ class _Manifest(Schema):
     errors = fields.Raw(load_default=dict, allow_none=True)
 
 
-class _Manifest11(_Manifest):
+class ManifestSchema(_Manifest):
     output_data = fields.List(fields.Nested(_Output), load_default=list)
 
     @post_load
@@ -243,4 +243,4 @@ class _Manifest10(_Manifest):
         return {**data, "output_data": outputs, "version": "1.1"}
 
 
-_SCHEMAS: dict[str, Schema] = {"1.0": _Manifest10(), "1.1": _Manifest11()}
+_SCHEMAS: dict[str, Schema] = {"1.0": _Manifest10(), "1.1": ManifestSchema()}

@@ -169,7 +169,7 @@ def test_logs_before_the_start(client: FlaskClient, world: World) -> None:
 
 def test_documentation(client: FlaskClient) -> None:
     """The page needs nothing from outside of this server, and all that it names is there."""
-    page = client.get("/docs/").text
+    page = client.get("/docs/api/").text
     assert "http" not in page
     urls = re.findall(r'(?:href|src)="([^"]+)"|url: "([^"]+)"', page)
     assert len(urls) == 4

@@ -110,7 +110,7 @@ def test_bodies_of_examples_are_taken(client: FlaskClient) -> None:
 
 
 def test_the_documentation_needs_no_internet(client: FlaskClient, settings: Settings) -> None:
-    page = client.get("/docs/").text
+    page = client.get("/docs/api/").text
     assert "http://" not in page
     assert "https://" not in page
     assert client.get("/docs/assets/swagger-ui-bundle.js").status_code == 200

@@ -27,8 +27,9 @@ START_S = 180.0
 class Containers:
     """Containers of the image on the machine's own network, by the name of their process."""
 
-    def __init__(self, image: str, environment: dict[str, str]) -> None:
+    def __init__(self, image: str, environment: dict[str, str], workspace: Path) -> None:
         self.client, self.image, self.environment = docker.from_env(), image, environment
+        self.volumes = {str(workspace): {"bind": str(workspace)}}
         self.started: list[Container] = []
 
     def start(self, process: str, *more: str, **environment: str) -> Container:
@@ -37,6 +38,7 @@ class Containers:
             [process, *more],
             detach=True,
             network_mode="host",
+            volumes=self.volumes,
             name=f"scale-test-{RUN}-{len(self.started)}",
             environment={**self.environment, **environment},
         )
@@ -87,7 +89,7 @@ def containers(image: str, services: dict[str, str], cluster: Cluster, workspace
         "SCALE_EXECUTOR_COMMAND": documented_executor(image, workspace),
         "SCALE_API_WORKERS": "1",
     }
-    made = Containers(image, environment)
+    made = Containers(image, environment, workspace)
     try:
         yield made
     finally:

@@ -131,6 +131,16 @@ function Navigation({ isOpen, onMenu, onSearch }: NavigationProps) {
             )
           );
         })}
+        <div class="menu-group">
+          <h2>Help</h2>
+          <ul>
+            <li>
+              <a href="/docs/" target="_self">
+                Documentation
+              </a>
+            </li>
+          </ul>
+        </div>
         <div class="menu-foot">
           <Account />
           <Switches />

@@ -1,4 +1,4 @@
-// Answers of the REST API, as far as pages use them; its own documentation is at /docs/. Times are ISO 8601 texts.
+// Answers of the REST API, as far as pages use them; its own documentation is at /docs/api/. Times are ISO 8601 texts.
 import type { Role } from "./session";
 
 export type JobStatus = "PENDING" | "BLOCKED" | "QUEUED" | "RUNNING" | "FAILED" | "COMPLETED" | "CANCELED";

@@ -78,7 +78,7 @@ export default function Scheduler() {
         <Facts>
           <Fact name="Version">{version ?? "…"}</Fact>
           <Fact name="REST API">
-            <a href="/docs/">Read and try it</a>
+            <a href="/docs/api/">Read and try it</a>
           </Fact>
           <Fact name="For programs">
             <a href="/openapi.json">OpenAPI document</a>
