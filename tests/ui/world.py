@@ -25,6 +25,7 @@ echo "reading header"
 echo "error: the checksum of line 17 is wrong" >&2
 exit 3
 """
+FIRST_TRY = 'echo "scene has $(wc -l <"$1") lines"; exit 1'
 COPIES = 'cp "$1" "$SCALE_OUTPUT_DIR/copy.txt"; echo ARTIFACT:copy:copy.txt'
 
 
@@ -77,16 +78,20 @@ def make_world(scale: Scale) -> World:
         scale.ingest_file(incoming, name, content)
     (incoming / "notes.doc").write_text("no rule wants this\n")
     (incoming / "scene_reef.txt").write_bytes(b"reef\n")
-    recipe_type = scale.make_recipe_type(
-        "find-and-copy",
-        input_data=[{"name": "scene", "type": "file", "media_types": ["text/plain"]}],
-        jobs=[
-            {"name": "find", "job_type": {"name": "feature-finder", "version": "1.0"},
-             "recipe_inputs": [{"recipe_input": "scene", "job_input": "scene"}]},
-            {"name": "copy", "job_type": {"name": "copier", "version": "1.0"},
-             "dependencies": [{"name": "find", "connections": [{"output": "features", "input": "scene"}]}]},
-        ],
-    )  # fmt: skip
+    inputs = [{"name": "scene", "type": "file", "media_types": ["text/plain"]}]
+    find = {
+        "name": "find",
+        "job_type": {"name": "feature-finder", "version": "1.0"},
+        "recipe_inputs": [{"recipe_input": "scene", "job_input": "scene"}],
+    }
+    copy = {
+        "name": "copy",
+        "job_type": {"name": "copier", "version": "1.0"},
+        "dependencies": [{"name": "find", "connections": [{"output": "features", "input": "scene"}]}],
+    }
+    recipe_type = scale.make_recipe_type("find-and-copy", input_data=inputs, jobs=[find])
+    definition = {"version": "1.0", "input_data": inputs, "jobs": [find, copy]}
+    scale.patch(f"recipe-types/{recipe_type}/", {"definition": definition})
     data = {"input_data": [{"name": "scene", "file_id": source["id"]}], "workspace_id": products}
     recipe = scale.post("queue/new-recipe/", {"recipe_type_id": recipe_type, "recipe_data": {"version": "1.0", **data}})
     first = next(each["job"]["id"] for each in recipe["jobs"] if each["job_name"] == "find")
@@ -132,9 +137,12 @@ printf '\\033[32mfound\\033[0m 12 boats\\n'
 printf '%s' '{json.dumps(feature)}' >features.geojson
 printf '%s' '{manifest}' >results_manifest.json
 """
-    return scale.make_job_type(
-        "feature-finder", "/bin/sh -c", f"{shlex.quote(script)} sh ${{scene}}", title="Feature finder",
+    finder = scale.make_job_type(
+        "feature-finder", "/bin/sh -c", f"{shlex.quote(FIRST_TRY)} sh ${{scene}}", title="Feature finder",
         category="imagery", description="Finds what floats in a scene of the coast",
         inputs=[{"name": "scene", "type": "file", "media_types": ["text/plain"]}],
         outputs=[{"name": "features", "type": "file", "media_type": "application/vnd.geo+json"}],
     )  # fmt: skip
+    interface = {**finder["interface"], "command_arguments": f"{shlex.quote(script)} sh ${{scene}}"}
+    edited: dict[str, Any] = scale.patch(f"job-types/{finder['id']}/", {"interface": interface})
+    return edited

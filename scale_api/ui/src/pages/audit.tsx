@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { asQuery, query, setQuery, to } from "../core/address";
 import type { Page as Rows } from "../core/api";
+import { many } from "../core/format";
 import { useLive } from "../core/live";
 import type { AuditEntry } from "../core/types";
 import { Dialog } from "../parts/dialog";
@@ -56,7 +57,7 @@ export default function Audit() {
   const columns: readonly Column<AuditEntry>[] = [
     { name: "When", cell: (each) => <Time at={each.occurred} />, kind: "tight" },
     { name: "Who", cell: (each) => <Who entry={each} /> },
-    { name: "From", cell: (each) => each.address || <None /> },
+    { name: "From", cell: (each) => each.address || <None />, kind: "tight" },
     {
       name: "What",
       cell: (each) => <Narrow name="operation" value={each.operation} />,
@@ -74,19 +75,16 @@ export default function Audit() {
     },
   ];
   return (
-    <Page
-      title="Audit"
-      lead="Every change through the API or the command: who, from where, what was before and what after."
-    >
+    <Page title="Audit" lead="Every change: who made it, from where, what was before and what after.">
       <Filters>
-        <Search name="account_name" label="Who" placeholder="an account's name" isMain />
+        <Search name="account_name" label="Who" placeholder="the whole name" isMain />
         <Choice
           name="object_type"
           label="Of a"
           options={Object.entries(KINDS).map(([value, label]) => ({ value, label }))}
         />
-        <Search name="object_name" label="Named" placeholder="its whole name" />
-        <Search name="operation" label="What" placeholder="PATCH /scheduler/" />
+        <Search name="object_name" label="Named" placeholder="the whole name" />
+        <Search name="operation" label="What" placeholder="POST /errors/" />
         <PeriodChoice label="When" />
       </Filters>
       <Table
@@ -130,7 +128,7 @@ function Narrow({ name, value, text }: { name: (typeof FILTERS)[number]; value: 
 }
 
 function Who({ entry }: { entry: AuditEntry }) {
-  if (!entry.account_name) return <span class="quiet">{entry.via === "open" ? "nobody was asked" : entry.via}</span>;
+  if (!entry.account_name) return <span class="quiet">{entry.via === "open" ? "anonymous" : entry.via}</span>;
   return (
     <>
       <Narrow name="account_name" value={entry.account_name} />
@@ -156,22 +154,34 @@ const LETTERS = 60;
 function Changes({ entry: { before, after } }: { entry: AuditEntry }) {
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
   if (!names.length) return <None>{before ? "removed" : "nothing was kept of it"}</None>;
+  if (!before && names.length > NAMED) return <>made, with {many(names.length, "field")}</>;
+  if (!after) return <>removed, with {many(names.length, "field")}</>;
   return (
     <ul class="changes">
       {names.slice(0, NAMED).map((name) => (
         <li key={name}>
           <span class="quiet">{name}</span>{" "}
-          {before && (
+          {before && isDocument(before[name] ?? after[name]) ? (
+            <ins>changed</ins>
+          ) : (
             <>
-              <del>{inWords(before[name])}</del> <span aria-hidden="true">→</span>{" "}
+              {before && (
+                <>
+                  <del>{inWords(before[name])}</del> <span aria-hidden="true">→</span>{" "}
+                </>
+              )}
+              <ins>{inWords(after[name])}</ins>
             </>
           )}
-          {after ? <ins>{inWords(after[name])}</ins> : <span class="quiet">removed</span>}
         </li>
       ))}
       {names.length > NAMED && <li class="quiet">and {names.length - NAMED} more</li>}
     </ul>
   );
+}
+
+function isDocument(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function inWords(value: unknown): string {
@@ -187,7 +197,7 @@ function Whole({ entry, onClose }: { entry: AuditEntry; onClose: () => void }) {
           <Fact name="When">
             <Moment at={entry.occurred} />
           </Fact>
-          <Fact name="Who">{entry.account_name || <None>nobody was asked</None>}</Fact>
+          <Fact name="Who">{entry.account_name || <None>anonymous: nobody was asked</None>}</Fact>
           <Fact name="By">{entry.token_name ? `token ${entry.token_name}` : entry.via}</Fact>
           <Fact name="From">{entry.address || <None />}</Fact>
           <Fact name="Program">{entry.user_agent || <None />}</Fact>

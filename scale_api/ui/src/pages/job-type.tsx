@@ -56,24 +56,22 @@ export default function JobType({ id }: { id: string }) {
       }
     >
       {live.error && <Refusal error={live.error} />}
-      <div class="halves">
-        <HowItDid type={type} />
-        <Panel title="What it needs">
-          <Facts>
-            <Fact name="CPUs">{cpus(type.cpus_required)}</Fact>
-            <Fact name="Memory">{mebibytes(type.mem_required)}</Fact>
-            <Fact name="Disk for outputs">
-              {mebibytes(type.disk_out_const_required)}
-              {type.disk_out_mult_required > 0 && ` and ${type.disk_out_mult_required} times its inputs`}
-            </Fact>
-            {type.gpus_required > 0 && <Fact name="GPUs">{type.gpus_required}</Fact>}
-            <Fact name="Timeout">{duration(type.timeout)}</Fact>
-            <Fact name="Priority">{type.priority}</Fact>
-            <Fact name="Tries">{type.max_tries || "for ever"}</Fact>
-            <Fact name="At once">{type.max_scheduled ?? "as many as fit"}</Fact>
-          </Facts>
-        </Panel>
-      </div>
+      <HowItDid type={type} />
+      <Panel title="What it needs">
+        <Facts>
+          <Fact name="CPUs">{cpus(type.cpus_required)}</Fact>
+          <Fact name="Memory">{mebibytes(type.mem_required)}</Fact>
+          <Fact name="Disk for outputs">
+            {mebibytes(type.disk_out_const_required)}
+            {type.disk_out_mult_required > 0 && ` and ${type.disk_out_mult_required} times its inputs`}
+          </Fact>
+          {type.gpus_required > 0 && <Fact name="GPUs">{type.gpus_required}</Fact>}
+          <Fact name="Timeout">{duration(type.timeout)}</Fact>
+          <Fact name="Priority">{type.priority}</Fact>
+          <Fact name="Tries">{type.max_tries || "for ever"}</Fact>
+          <Fact name="At once">{type.max_scheduled ?? "as many as fit"}</Fact>
+        </Facts>
+      </Panel>
       <Panel title="How it is run">
         <Facts>
           <Fact name="Image">{type.docker_image ? <code>{type.docker_image}</code> : "none: a plain command"}</Fact>

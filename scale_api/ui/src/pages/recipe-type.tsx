@@ -93,7 +93,17 @@ function Editor({ type, etag, reload }: EditorProps) {
       <Panel title="Graph" class="spaced" aside="A click on a job shows what feeds it">
         <Drawn definition={shown} problems={problems} chosen={chosen} onChoose={setChosen} />
       </Panel>
-      <EditorForm problems={problems} isDirty={isDirty} onSave={save}>
+      <EditorForm problems={problems} isDirty={isDirty} onSave={save} class="is-built">
+        <div class="editor-build">
+          {shown && (
+            <Builder
+              definition={shown}
+              chosen={chosen}
+              onChoose={setChosen}
+              onChange={(next) => set({ definition: JSON.stringify(next, null, 2) })}
+            />
+          )}
+        </div>
         <div class="editor-form">
           <Panel title="Definition">
             <div class="fields">
@@ -147,14 +157,6 @@ function Editor({ type, etag, reload }: EditorProps) {
           </Panel>
         </div>
         <div class="editor-side">
-          {shown && (
-            <Builder
-              definition={shown}
-              chosen={chosen}
-              onChoose={setChosen}
-              onChange={(next) => set({ definition: JSON.stringify(next, null, 2) })}
-            />
-          )}
           {isDirty && (
             <Panel title="What Scale says to it">
               {!name ? (

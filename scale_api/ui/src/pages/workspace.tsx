@@ -19,6 +19,7 @@ interface BrokerField {
   placeholder?: string;
   isRequired?: boolean;
   isNumber?: boolean;
+  isWide?: boolean;
 }
 
 interface Kind {
@@ -37,12 +38,12 @@ const SIZE: BrokerField = {
 const KINDS: Record<string, Kind> = {
   host: {
     label: "Directory of every node",
-    fields: [{ name: "host_path", label: "Directory", placeholder: "/data/products", isRequired: true }],
+    fields: [{ name: "host_path", label: "Directory", placeholder: "/data/products", isRequired: true, isWide: true }],
     credentials: [],
   },
   nfs: {
     label: "NFS export",
-    fields: [{ name: "mount", label: "Export", placeholder: "host:/exports/products", isRequired: true }],
+    fields: [{ name: "mount", label: "Export", placeholder: "host:/exports/products", isRequired: true, isWide: true }],
     credentials: [],
   },
   s3: {
@@ -241,6 +242,7 @@ function Editor({ workspace, etag, reload }: EditorProps) {
                   isNumber={!!field.isNumber}
                   isRequired={!!field.isRequired}
                   placeholder={field.placeholder ?? ""}
+                  class={field.isWide ? "field-wide" : ""}
                 />
               ))}
               {draft.kind === "ftp" && (

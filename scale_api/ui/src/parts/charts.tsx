@@ -26,6 +26,7 @@ export interface Bar {
 const TALL = 132;
 const SMALL = 64;
 const FOOT = 20;
+const HOUR_S = 3600; // shown before and after the only time that there is
 
 function total(bar: Bar): number {
   return bar.parts.reduce((sum, part) => sum + part.value, 0);
@@ -218,7 +219,10 @@ export function Lines({ caption, times, lines, height = 220 }: LinesProps) {
       cursor: { points: { size: 7 }, drag: { x: false, y: false } },
       legend: { live: true },
       ...(utc ? { tzDate: (seconds: number) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") } : {}),
-      scales: { y: { range: (_plot, _low, high) => [0, roundUp(high || 1)] } },
+      scales: {
+        x: { range: (_plot, first, last) => (first === last ? [first - HOUR_S, last + HOUR_S] : [first, last]) },
+        y: { range: (_plot, _low, high) => [0, roundUp(high || 1)] },
+      },
       axes: [
         { ...axis, values: (_plot, marks, _axis, _space, step) => marks.map((mark) => clock(mark, step, utc)) },
         { ...axis, size: 52, values: (_plot, marks) => marks.map((mark) => short(mark)) },

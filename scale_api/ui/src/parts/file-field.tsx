@@ -50,7 +50,7 @@ export function FileField({ label, path, files, onFiles, hasSeveral = false, med
               <span class="file-name">
                 {file.file_name}{" "}
                 <span class={fits(file) ? "quiet" : "tone-bad"}>
-                  {file.id}, {file.media_type || "unknown type"}
+                  number {file.id}, {file.media_type || "unknown type"}
                 </span>
               </span>
               <button type="button" class="slim" onClick={() => onFiles(files.filter((each) => each.id !== file.id))}>
@@ -82,7 +82,8 @@ export function FileField({ label, path, files, onFiles, hasSeveral = false, med
                     {file.file_name}
                   </button>{" "}
                   <span class="quiet">
-                    {file.id}, {size(file.file_size)}, {file.media_type || "unknown type"}, <Time at={file.created} />
+                    number {file.id}, {size(file.file_size)}, {file.media_type || "unknown type"},{" "}
+                    <Time at={file.created} />
                   </span>
                 </li>
               ))}

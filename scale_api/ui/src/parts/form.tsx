@@ -65,11 +65,12 @@ interface EditorProps {
   /** Something was typed that is not saved: the browser asks before it is lost. */
   isDirty: boolean;
   onSave: (event: Event) => void;
+  class?: string;
   children: ComponentChildren;
 }
 
 /** The form of an editor: its fields on one side, what is said of them on the other. */
-export function EditorForm({ problems, isDirty, onSave, children }: EditorProps) {
+export function EditorForm({ problems, isDirty, onSave, class: name = "", children }: EditorProps) {
   useEffect(() => {
     if (!isDirty) return undefined;
     const ask = (event: BeforeUnloadEvent): void => event.preventDefault();
@@ -78,7 +79,7 @@ export function EditorForm({ problems, isDirty, onSave, children }: EditorProps)
   }, [isDirty]);
   return (
     <Problems.Provider value={problems}>
-      <form class="editor" onSubmit={onSave}>
+      <form class={`editor ${name}`} onSubmit={onSave}>
         {children}
       </form>
     </Problems.Provider>

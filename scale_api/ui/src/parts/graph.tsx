@@ -50,7 +50,7 @@ export function Graph({ caption, nodes, edges, chosen, onChoose }: GraphProps) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: a figure cannot take the focus, and what scrolls must
     <div class="graph scrolls" tabIndex={0} role="group" aria-label={caption}>
-      <svg width={width} height={height}>
+      <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`}>
         <title>{caption}</title>
         <defs>
           <marker id={arrow} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">

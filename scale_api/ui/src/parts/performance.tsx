@@ -50,9 +50,7 @@ function Ends({ did, type }: { did: Performance; type: JobTypeDetails }) {
         </Fact>
         <Fact name="Failed">
           <a href={jobs("FAILED")}>{count(did.failed)}</a>
-          {ended > 0 && (
-            <span class={did.failed ? "tone-bad" : "quiet"}> {percent(did.failed / ended)} of those that ended</span>
-          )}
+          {did.failed > 0 && <span class="tone-bad"> {percent(did.failed / ended)}</span>}
         </Fact>
         <Fact name="Canceled">
           <a href={jobs("CANCELED")}>{count(did.canceled)}</a>
@@ -87,9 +85,9 @@ function Figures({ did, type }: { did: Performance; type: JobTypeDetails }) {
   const at = (name: keyof Spread) => (row: Row) => row.spread && row.text(row.spread[name]);
   const columns: readonly Column<Row>[] = [
     { name: "What", cell: (row) => row.name },
-    { name: "Half took at most", cell: at("p50"), kind: "figure" },
-    { name: "95 % took at most", cell: at("p95"), kind: "figure" },
-    { name: "The most", cell: at("max"), kind: "figure" },
+    { name: "Half", cell: at("p50"), kind: "figure" },
+    { name: "95 %", cell: at("p95"), kind: "figure" },
+    { name: "All", cell: at("max"), kind: "figure" },
   ];
   return (
     <>
@@ -99,6 +97,7 @@ function Figures({ did, type }: { did: Performance; type: JobTypeDetails }) {
         rows={rows.filter((row) => row.spread)}
         rowKey={(row) => row.name}
         empty={null}
+        isSmall
       />
       <div class="meters">
         <Asked name="CPUs" spread={did.cpus} asked={type.cpus_required} text={cpus} />
@@ -108,8 +107,8 @@ function Figures({ did, type }: { did: Performance; type: JobTypeDetails }) {
         )}
         <Asked name="Time" spread={did.total_s} asked={type.timeout} text={duration} />
         <p class="quiet">
-          Of what it asks for: dark what 95 % took at most, light the most that any took. Measured on{" "}
-          {many(did.measured, "execution")}, the newest that completed.
+          What half, 95 % and all of them took at most; the bars show 95 % and all, of what the type asks for. Measured
+          on {many(did.measured, "execution")}, the newest that completed.
         </p>
       </div>
     </>
@@ -129,7 +128,7 @@ function Asked({ name, spread, asked, text }: AskedProps) {
     <Meter
       label={name}
       total={asked}
-      text={`${text(spread.p95)}, at most ${text(spread.max)}, of ${text(asked)}`}
+      text={`${text(spread.p95)} to ${text(spread.max)} of ${text(asked)}`}
       shares={[
         { name: "the most", tone: "scheduled", value: spread.max },
         { name: "95 %", tone: "used", value: spread.p95 },

@@ -38,7 +38,7 @@ export function Revisions<Kind extends Revision>({ path, document, noun, picture
       {rows?.length === 1 && <p class="quiet">This is the first one. Each change of its {noun} makes another.</p>}
       {rows && from && to && rows.length > 1 && (
         <>
-          <div class="filters">
+          <div class="filters revisions">
             <Choice name="from" label="From" rows={rows} chosen={from} />
             <Choice name="to" label="To" rows={rows} chosen={to} />
           </div>

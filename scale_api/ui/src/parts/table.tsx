@@ -31,6 +31,8 @@ interface TableProps<Row> {
   /** Shown order as the API has it, such as "-last_modified"; a click on a column's name changes it. */
   order?: string;
   skeleton?: number;
+  /** Has so few and short columns that it stays a table where there is little room. */
+  isSmall?: boolean;
 }
 
 export interface Selection {
@@ -39,7 +41,20 @@ export interface Selection {
 }
 
 export function Table<Row>(props: TableProps<Row>) {
-  const { caption, columns, rows, rowKey, empty, error, isStale, href, selection, order, skeleton = 8 } = props;
+  const {
+    caption,
+    columns,
+    rows,
+    rowKey,
+    empty,
+    error,
+    isStale,
+    href,
+    selection,
+    order,
+    skeleton = 8,
+    isSmall,
+  } = props;
   const body = useRef<HTMLTableSectionElement>(null);
   useRowKeys(body, !!href);
   if (error && !rows) return <Refusal error={error} />;
@@ -54,7 +69,7 @@ export function Table<Row>(props: TableProps<Row>) {
   return (
     <div class={`table-frame ${isStale ? "is-stale" : ""}`}>
       {error && <Refusal error={error} />}
-      <table aria-busy={!rows}>
+      <table aria-busy={!rows} class={isSmall ? "is-small" : ""}>
         <caption class="unseen">{caption}</caption>
         <thead>
           <tr>
@@ -154,9 +169,9 @@ const SIZES = [25, 50, 100, 250];
 /** The page in the address; also how many rows there are in all. */
 export function Pager({ count, size }: { count: number | undefined; size: number }) {
   const page = pageNumber();
-  if (count === undefined) return <div class="pager" />;
+  if (!count) return <div class="pager" />;
   const pages = Math.max(1, Math.ceil(count / size));
-  const first = count ? (page - 1) * size + 1 : 0;
+  const first = (page - 1) * size + 1;
   return (
     <nav class="pager" aria-label="Pages">
       <span class="figure">
