@@ -201,7 +201,9 @@ def _operation(document: Mapping[str, Any], path: str, method: str, item: Mappin
         method.upper(),
         path,
         operation["summary"],
-        operation.get("description", ""),
+        operation.get("description", "")
+        .removesuffix(f"Needs the role {role}.")
+        .strip(),  # which has a place of its own
         role.value if role else "anybody",
         [each for each in parameters if each["in"] != "header"],
         list(_properties(document, _resolved(document, body))),
