@@ -31,7 +31,7 @@ from examples import images, terrain
 from examples.display import Display
 from examples.rest import Api, DemoFailed
 from scale_core.errors import ScaleError
-from scale_core.settings import CHECKOUT
+from scale_core.settings import CHECKOUT, Settings
 from scale_server import ports, postgres, redis
 
 DOCUMENTS = Path(__file__).parent / "documents"
@@ -73,6 +73,7 @@ def main() -> int:
     home = Path(os.environ.get("SCALE_HOME") or CHECKOUT / "var" / "demo").resolve()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        Settings.from_environ()  # a setting that makes no sense is told before anything is built
         with_docker = prepare_images(display)
         with server(home, display, options.keep) as api:
             demo = Demo(home, api, display, with_docker)
@@ -88,7 +89,14 @@ def main() -> int:
         display.title("All of it is right.")
         return 0
     except (DemoFailed, ScaleError) as error:
-        print(f"\nscript/demo failed: {error}\nLogs: {home / 'server.out'} and {home / 'logs'}", file=sys.stderr)
+        logs = f"\nLogs: {home / 'server.out'} and {home / 'logs'}" if (home / "server.out").exists() else ""
+        print(f"\nscript/demo failed: {error}{logs}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(
+            f"\nscript/demo failed: {error}; make room, or set SCALE_HOME to an empty directory of your own",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         return 130
@@ -126,8 +134,7 @@ def server(home: Path, display: Display, keep: bool) -> Iterator[Api]:
 
     def check() -> None:
         if child.poll() is not None:
-            lines = (home / "server.out").read_text(errors="replace").splitlines()
-            raise DemoFailed("the server ended:\n" + "\n".join(lines[-15:]))
+            raise DemoFailed(why_it_ended((home / "server.out").read_text(errors="replace")))
 
     finished = False
     try:
@@ -143,6 +150,13 @@ def server(home: Path, display: Display, keep: bool) -> Iterator[Api]:
             with display.step("stop the server"):
                 child.terminate()
                 child.wait()
+
+
+def why_it_ended(output: str) -> str:
+    """The sentence by which script/server ends when somebody can do something about it; else the end of its output."""
+    lines = output.splitlines()
+    said = [line.removeprefix("script/server: ") for line in lines if line.startswith("script/server: ")]
+    return said[-1] if said else "the server ended:\n" + "\n".join(lines[-15:])
 
 
 def empty(home: Path) -> None:

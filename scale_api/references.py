@@ -39,6 +39,8 @@ KINDS = {
     fields.List: "list",
     fields.Nested: "object",
     fields.Raw: "anything",
+    workspace_configuration.Broker: "object",
+    workspace_configuration.Reference: "object",
 }
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -129,15 +131,14 @@ def _rows(field: fields.Field, path: str) -> Iterator[Row]:
 
 
 def _kind(field: fields.Field) -> str:
-    own = type(field).__name__.strip("_").lower()
-    return next((name for kind, name in KINDS.items() if isinstance(field, kind)), own)
+    return next(name for kind, name in KINDS.items() if isinstance(field, kind))
 
 
 def _rule(validator: Any) -> str:
     """What a validator wants, in the words of its error where it has some."""
-    own = getattr(validator, "error", None)
-    if own:
-        return str(own)
+    own = str(getattr(validator, "error", None) or "")
+    if own and not own.startswith("is not"):  # which tells of a value, not of what is wanted
+        return own
     if isinstance(validator, validate.OneOf):
         return "one of " + ", ".join(map(str, validator.choices))
     if isinstance(validator, validate.Length | validate.Range):
@@ -169,8 +170,8 @@ def settings() -> list[Variable]:
 
 
 def _text(markdown: str) -> str:
-    """Without links and marks of code."""
-    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown).replace("`", "")
+    """Without links and marks."""
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown).replace("`", "").strip("*")
 
 
 def operations() -> list[tuple[str, list[Operation]]]:
@@ -200,7 +201,9 @@ def _operation(document: Mapping[str, Any], path: str, method: str, item: Mappin
         method.upper(),
         path,
         operation["summary"],
-        operation.get("description", ""),
+        operation.get("description", "")
+        .removesuffix(f"Needs the role {role}.")
+        .strip(),  # which has a place of its own
         role.value if role else "anybody",
         [each for each in parameters if each["in"] != "header"],
         list(_properties(document, _resolved(document, body))),

@@ -18,13 +18,13 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from docker.errors import DockerException
 
-from scale_core.errors import ScaleError
+from scale_core.errors import ConfigurationError, ScaleError
 from scale_core.settings import CHECKOUT, Settings
 from scale_core.timestamps import utcnow
+from scale_server import postgres
 from scale_server.files import read_env
 
 TIMEOUT_S = 5
-OLDEST_POSTGRESQL = 13
 CLOCK_S = 2.0
 LITTLE, TOO_LITTLE = 5 * 2**30, 2**30  # bytes free
 OK, DOUBTFUL, WRONG = "ok", "doubtful", "wrong"
@@ -58,6 +58,13 @@ def examine(given: Mapping[str, str]) -> Iterator[Finding]:
         yield from look(settings)
 
 
+def require_database(settings: Settings) -> None:
+    """Raise ConfigurationError, with what to do, when the configured database cannot be Scale's."""
+    for found in _database(settings):
+        if found.state == WRONG and found.what != "schema":  # which is about to be migrated
+            raise ConfigurationError(f"{found.what}: {found.text}; {found.remedy}")
+
+
 def _database(settings: Settings) -> Iterator[Finding]:
     if not settings.database_url:
         remedy = "start script/server, which brings one, or set SCALE_DATABASE_URL"
@@ -75,8 +82,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
         with connection.cursor() as cursor:
             cursor.execute("SHOW server_version_num")
             version = int(cursor.fetchone()[0]) // 10000  # type: ignore[index]
-            if version < OLDEST_POSTGRESQL:
-                remedy = f"upgrade to PostgreSQL {OLDEST_POSTGRESQL} or newer"
+            if version < postgres.OLDEST:
+                remedy = f"upgrade to PostgreSQL {postgres.OLDEST} or newer"
                 yield Finding("database", WRONG, f"PostgreSQL {version} is too old", remedy)
             else:
                 yield Finding("database", OK, f"PostgreSQL {version} answers")
@@ -93,7 +100,10 @@ def _postgis(cursor: psycopg2.extensions.cursor) -> Finding:
     if row is None:
         return Finding("PostGIS", WRONG, "not on the database's machine", "install postgresql-NN-postgis-3 there")
     if row[0] is None:
-        return Finding("PostGIS", WRONG, "there, but not in this database", "as superuser: CREATE EXTENSION postgis")
+        text, remedy = "there, but not in this database", "as superuser: CREATE EXTENSION postgis"
+        cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+        may_make_it = cursor.fetchone() == (True,)  # then the first migration does
+        return Finding("PostGIS", DOUBTFUL if may_make_it else WRONG, text, remedy)
     return Finding("PostGIS", OK, row[0])
 
 

@@ -21,7 +21,7 @@ from types import FrameType
 
 from scale_core.errors import ConfigurationError, ScaleError
 from scale_core.settings import CHECKOUT, Settings
-from scale_server import ports, postgres, redis
+from scale_server import doctor, ports, postgres, redis
 from scale_server.files import read_env, write_env
 from scale_server.supervisor import Supervisor, read_procfile
 
@@ -37,8 +37,14 @@ class AlreadyRunning(ConfigurationError):
 @contextmanager
 def lock(home: Path) -> Iterator[None]:
     """Hold SCALE_HOME for one server. Raises ConfigurationError naming the process that holds it."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "server.lock").open("a+") as stream:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        stream = (home / "server.lock").open("a+")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{home} cannot be written ({error.strerror}): set SCALE_HOME to a directory of your own"
+        ) from error
+    with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -189,6 +195,8 @@ def serve(settings: Settings, given: Mapping[str, str], procfile: Path, only_ser
                     say(f"ready; {settings.home / '.env'} has the environment. Ctrl-C stops")
                     stop_requested.wait()
                     return 0
+                if settings.database_url:
+                    doctor.require_database(settings)
                 migrate({**given, **env}, say)
                 shutil.rmtree(settings.home / "figures", ignore_errors=True)  # of processes that have ended
                 (settings.home / "figures").mkdir()

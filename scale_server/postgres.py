@@ -7,7 +7,6 @@ it), the cluster lies under /var/lib/scale instead, and ``SCALE_HOME/postgres`` 
 
 from __future__ import annotations
 
-import glob
 import os
 import pwd
 import secrets
@@ -28,6 +27,9 @@ from scale_server.files import tail, write_private
 
 ACCOUNT = "postgres"  # who runs the server when root starts it
 FALLBACK = Path("/var/lib/scale")
+INSTALLED = Path("/usr/lib/postgresql")
+OLDEST = 13
+LEAST_MIB = 512  # an empty cluster with its first write-ahead log, and room to begin
 USER = DATABASE = "scale"
 START_S = 60  # recovery after a crash may take its time
 PATIENCE_S = 5.0  # running processes know the address: take the same port again if at all possible
@@ -112,14 +114,20 @@ def url(home: Path, database: str = DATABASE) -> str:
 def programs(version: str = "") -> Path:
     """The directory of initdb and pg_ctl: of that major version, else of the newest with PostGIS, else of the newest.
 
-    Raises ConfigurationError when there is none.
+    Raises ConfigurationError when there is none, or none that is new enough.
     """
-    found = {int(path.split("/")[4]): Path(path) for path in glob.glob("/usr/lib/postgresql/[0-9]*/bin")}
+    found = {int(path.parent.name): path for path in INSTALLED.glob("[0-9]*/bin")}
     with_postgis = [v for v in found if Path(f"/usr/share/postgresql/{v}/extension/postgis.control").exists()]
     if version.isdecimal() and int(version) in found:
         return found[int(version)]
     if found and not version:
-        return found[max(with_postgis or found)]
+        newest = max(with_postgis or found)
+        if newest < OLDEST:
+            raise ConfigurationError(
+                f"PostgreSQL {newest} is too old: install PostgreSQL {OLDEST} or newer with PostGIS (Debian 12: "
+                "postgresql-15-postgis-3), or set SCALE_DATABASE_URL"
+            )
+        return found[newest]
     if on_path := shutil.which("pg_ctl"):
         return Path(on_path).resolve().parent
     raise ConfigurationError(
@@ -170,6 +178,12 @@ def _give_away(path: Path) -> None:
 
 
 def _create(home: Path, data: Path) -> None:
+    free = shutil.disk_usage(data).free // 2**20
+    if free < LEAST_MIB:
+        raise ConfigurationError(
+            f"only {free} MiB are free at {data}, and PostgreSQL needs {LEAST_MIB} to begin: make room, or set "
+            "SCALE_HOME to a directory on a larger disk"
+        )
     password = _password_file(home)
     if not password.exists():
         write_private(password, secrets.token_hex(16))

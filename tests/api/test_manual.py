@@ -114,10 +114,11 @@ def test_every_schema_of_the_documents_is_in_the_reference(client: FlaskClient) 
     assert rows["input_data[].type"].is_required
     assert rows["files_to_ingest[].duplicates"].rule == "must be one of set_aside, discard, keep, replace"
     assert rows["output_data[].file.geo_metadata.geo_json"].rule == "may be null"
+    assert rows["output_data[].workspace_id"].rule.startswith("at least 1 and at most")
     assert rows["broker.port"].rule == "for the type ftp; must be a TCP port"
     assert {row.kind for row in rows.values()} <= {
         *references.KINDS.values(),
-        *("list of text", "list of object", "list of whole number", "time", "broker", "reference"),
+        *("list of text", "list of object", "list of whole number"),
     }
 
 

@@ -19,7 +19,7 @@ from scale_server import ports, postgres, redis
 from tests.devcluster_process import Cluster, devcluster
 from tests.patience import wait_for
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 RUN = uuid.uuid4().hex[:8]
 START_S = 180.0
 
