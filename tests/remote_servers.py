@@ -103,6 +103,10 @@ class S3Server(_Server):
         found = client.list_objects_v2(Bucket=bucket).get("Contents", [])
         return {each["Key"]: client.get_object(Bucket=bucket, Key=each["Key"])["Body"].read() for each in found}
 
+    def keys(self, bucket: str = BUCKET) -> list[str]:
+        """Of all there is, while it may be moved."""
+        return [each["Key"] for each in self.client().list_objects_v2(Bucket=bucket).get("Contents", [])]
+
     def uploads(self, bucket: str = BUCKET) -> list[Any]:
         """Multipart uploads that were neither completed nor aborted."""
         return list(self.client().list_multipart_uploads(Bucket=bucket).get("Uploads", []))

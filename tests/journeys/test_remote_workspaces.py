@@ -130,7 +130,7 @@ def test_a_parsed_source_moves_within_its_bucket(remote: Scale, s3: S3Server) ->
     job_id = remote.queue(parser, input_data=[{"name": "file", "file_id": source["id"]}], output_data=[])
     job = remote.until(job_id, "COMPLETED", "FAILED")
     assert job["status"] == "COMPLETED", job["reason"]
-    wait_for("the move", lambda: list(s3.files()) == ["raw/parsed/here/ein Name.dat"])
+    wait_for("the move", lambda: s3.keys() == ["raw/parsed/here/ein Name.dat"])
     wait_for("its record", lambda: remote.run_sql("SELECT 1 FROM scale_file WHERE moving_to IS NOT NULL") == [])
     assert remote.content(source["id"]) == CONTENT
 
