@@ -367,10 +367,12 @@ def test_rebuild_a_recipe_by_clicks_and_compare_it_with_what_it_was(page: Page, 
     expect(differs.locator("ins", has_text="deliver")).to_be_visible()
 
 
-def test_trace_a_product_to_its_source_and_back(page: Page, world: World) -> None:
+def test_trace_a_product_to_its_source_and_back(page: Page, world: World, scale: Scale) -> None:
+    jobs = {part["job_name"]: part["job"]["id"] for part in scale.get(f"recipes/{world.recipe}/")["jobs"]}
+    (product,) = scale.job(jobs["copy"])["products"]
     open_page(page, "/files")
     expect(page.locator(".footprint").first).to_be_visible()
-    page.get_by_role("link", name="copy.txt", exact=True).click()
+    page.locator(f'tbody a[href="/ui/files/{product["id"]}"]').click()
     page.get_by_role("link", name="scene_harbour.txt").click()
     expect(page).to_have_url(re.compile(rf"/ui/files/{world.source}$"))
     page.get_by_role("link", name="copy.txt").first.click()

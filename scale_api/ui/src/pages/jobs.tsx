@@ -199,8 +199,8 @@ function NoJobs() {
   const isFiltered = FILTERS.some((name) => query.value.has(name));
   return (
     <NoRows isFiltered={isFiltered} noun="job" all={to("/jobs")} title="There are no jobs yet.">
-      A file that a <a href={to("/strikes")}>Strike</a> takes in starts those whose rule it meets. By hand, the command{" "}
-      <code>scale job run</code> queues one of any <a href={to("/job-types")}>job type</a>.
+      A file that a <a href={to("/strikes")}>Strike</a> takes in starts those whose rule it meets. By hand, one of any{" "}
+      <a href={to("/job-types")}>job type</a> is run from the page of its type.
     </NoRows>
   );
 }

@@ -1,5 +1,5 @@
 // Building a recipe by clicks: jobs are added and removed, and their inputs connected to what could feed them.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { get, type Page as Rows } from "../core/api";
 import { useLive } from "../core/live";
 import {
@@ -203,10 +203,14 @@ interface AddProps {
 function AddJob({ definition, types, interfaceOf, onChange, onChoose }: AddProps) {
   const [chosen, setChosen] = useState("");
   const [after, setAfter] = useState("");
+  const [isBusy, setBusy] = useState(false);
+  const latest = useRef(definition);
+  latest.current = definition; // it may be typed on while the interfaces are asked for
   const usable = types?.filter((type) => !type.is_system && type.is_active);
   const add = async (): Promise<void> => {
     const type = usable?.find((each) => String(each.id) === chosen);
     if (!type) return;
+    setBusy(true);
     await attempt(`${type.title || type.name} is put into the graph`, async () => {
       const last = definition.jobs.find((each) => each.name === after);
       const wanted = [type, ...(types ?? []).filter((each) => last && keyOf(each) === keyOf(last.job_type))];
@@ -214,9 +218,9 @@ function AddJob({ definition, types, interfaceOf, onChange, onChoose }: AddProps
       const known: InterfaceOf = (part) => found.get(keyOf(part.job_type)) ?? interfaceOf(part);
       const name = freeName(
         type.name,
-        definition.jobs.map((each) => each.name),
+        latest.current.jobs.map((each) => each.name),
       );
-      let next = withJob(definition, type, name);
+      let next = withJob(latest.current, type, name);
       for (const input of (found.get(keyOf(type))?.input_data ?? [])
         .filter((each) => each.type !== "property")
         .slice(0, 1)) {
@@ -230,6 +234,7 @@ function AddJob({ definition, types, interfaceOf, onChange, onChoose }: AddProps
       setAfter(name);
       onChoose(name);
     });
+    setBusy(false);
   };
   return (
     <Panel title="Add a job">
@@ -258,7 +263,7 @@ function AddJob({ definition, types, interfaceOf, onChange, onChoose }: AddProps
         </label>
       </div>
       <p class="spaced-top">
-        <button type="button" disabled={!chosen} onClick={add}>
+        <button type="button" disabled={!chosen || isBusy} onClick={add}>
           Add it
         </button>
       </p>
