@@ -52,10 +52,11 @@ interface EditorProps {
 
 function Editor({ type, etag, reload }: EditorProps) {
   const [draft, setDraft] = useState<Draft>(() => (type ? draftOf(type) : START));
-  const [isDirty, setDirty] = useState(!type);
+  const [isTyped, setTyped] = useState(false);
+  const isDirty = isTyped || !type;
   const [chosen, setChosen] = useState<string | undefined>(undefined);
   const set = (changes: Partial<Draft>): void => {
-    setDirty(true);
+    setTyped(true);
     setDraft({ ...draft, ...changes });
   };
   const definition = parsed<RecipeDefinition>(draft.definition);
@@ -93,7 +94,7 @@ function Editor({ type, etag, reload }: EditorProps) {
       <Panel title="Graph" class="spaced" aside="A click on a job shows what feeds it">
         <Drawn definition={shown} problems={problems} chosen={chosen} onChoose={setChosen} />
       </Panel>
-      <EditorForm problems={problems} isDirty={isDirty} onSave={save} class="is-built">
+      <EditorForm problems={problems} isDirty={isTyped} onSave={save} class="is-built">
         <div class="editor-build">
           {shown && (
             <Builder

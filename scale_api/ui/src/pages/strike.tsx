@@ -102,7 +102,7 @@ function Editor({ strike, etag, reload }: EditorProps) {
       }
     >
       {strike && <Standing strike={strike} />}
-      <EditorForm problems={problems} isDirty={isDirty} onSave={save}>
+      <EditorForm problems={problems} isDirty={edited !== null} onSave={save}>
         <div class="editor-form">
           <Panel title="What it watches">
             <div class="fields">
