@@ -12,7 +12,14 @@ from functools import cache
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
+from celery.signals import (
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    task_received,
+    worker_process_init,
+    worker_ready,
+)
 from kombu import Exchange, Queue
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
@@ -21,6 +28,7 @@ from scale_core import history, logs
 from scale_core.db.session import make_engine, make_sessions
 from scale_core.settings import Settings
 from scale_worker.task_figures import TaskFigures
+from scale_worker.watchdog import Watchdog
 
 
 class QueueName(StrEnum):
@@ -37,6 +45,8 @@ TASK_ROUTES = {
     "sweep-executions": {"queue": QueueName.CLOCK.value},
 }
 SWEEP_EXPIRES_S = 30.0
+TASK_LIMIT_S = 600
+SILENT_S = 60.0
 
 
 def _broker_options(url: str) -> dict[str, Any]:
@@ -60,7 +70,7 @@ def make_app(settings: Settings) -> Celery:
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
         worker_send_task_events=True,
-        task_time_limit=600,
+        task_time_limit=TASK_LIMIT_S,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options=_broker_options(settings.broker_url),
@@ -118,10 +128,12 @@ def _configure_logs(**_: Any) -> None:
 
 _bound: dict[str, Any] = {}
 _figures = TaskFigures(settings().broker_url)
+_watchdog = Watchdog(settings().broker_url, [name.value for name in QueueName], SILENT_S, TASK_LIMIT_S)
 
 
 @task_prerun.connect
 def _bind_task_id(task_id: str, **_: Any) -> None:
+    _watchdog.count(1)
     _figures.begin(task_id)
     _bound[task_id] = logs.bound(task_id[:8])
     _bound[task_id].__enter__()
@@ -129,7 +141,18 @@ def _bind_task_id(task_id: str, **_: Any) -> None:
 
 @task_postrun.connect
 def _unbind_task_id(task_id: str, task: Any = None, state: str | None = None, **_: Any) -> None:
+    _watchdog.count(-1)
     _figures.end(task_id, getattr(task, "name", ""), state or "UNKNOWN")
     context = _bound.pop(task_id, None)
     if context is not None:
         context.__exit__(None, None, None)
+
+
+@worker_ready.connect
+def _watch_myself(**_: Any) -> None:
+    _watchdog.start()
+
+
+@task_received.connect
+def _hear(**_: Any) -> None:
+    _watchdog.hear()

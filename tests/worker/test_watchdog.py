@@ -1,0 +1,108 @@
+"""A worker that has fallen silent ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+import redis
+
+from scale_core.settings import CHECKOUT
+from scale_worker.watchdog import EXIT_CODE, Watchdog
+from tests.patience import wait_for
+
+QUEUE = "watchdog-test"
+SILENT = """
+import subprocess, sys, time
+from scale_worker.watchdog import Watchdog
+print(subprocess.Popen(["sleep", "600"]).pid, flush=True)
+Watchdog(sys.argv[1], ["watchdog-test"], 0.2, 600.0).start()
+time.sleep(600)
+"""
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def queue(broker_url: str) -> Iterator[redis.Redis]:
+    client = redis.Redis.from_url(broker_url)
+    client.delete(QUEUE)
+    yield client
+    client.delete(QUEUE)
+
+
+@pytest.fixture
+def ended() -> list[bool]:
+    return []
+
+
+@pytest.fixture
+def watchdog(broker_url: str, clock: Clock, ended: list[bool]) -> Watchdog:
+    return Watchdog(broker_url, ["other", QUEUE], 60.0, 600.0, lambda: ended.append(True), clock)
+
+
+def test_one_that_takes_no_message_while_some_wait_is_ended(
+    watchdog: Watchdog, queue: redis.Redis, clock: Clock, ended: list[bool]
+) -> None:
+    queue.lpush(QUEUE, "message")
+    clock.now += 59
+    assert not watchdog.look()
+    watchdog.hear()
+    clock.now += 59
+    assert not watchdog.look(), "it took one meanwhile"
+    clock.now += 1
+    assert watchdog.look()
+    assert ended == [True]
+
+
+def test_one_that_has_nothing_to_take_is_not(watchdog: Watchdog, queue: redis.Redis, clock: Clock) -> None:
+    clock.now += 10_000
+    assert not watchdog.look()
+    queue.lpush(QUEUE, "message")
+    assert not watchdog.look(), "its silence begins with the first that waits"
+
+
+def test_one_that_is_at_work_has_as_long_as_a_task_may_take(
+    watchdog: Watchdog, queue: redis.Redis, clock: Clock
+) -> None:
+    queue.lpush(QUEUE, "message")
+    watchdog.count(1)
+    clock.now += 659
+    assert not watchdog.look()
+    watchdog.count(-1)
+    assert watchdog.look()
+    watchdog.count(1)
+    clock.now += 1
+    assert watchdog.look()
+
+
+def test_redis_that_is_away_is_no_silence(clock: Clock, ended: list[bool]) -> None:
+    alone = Watchdog("redis://127.0.0.1:1/0", [QUEUE], 60.0, 600.0, lambda: ended.append(True), clock)
+    clock.now += 10_000
+    assert not alone.look()
+    assert ended == []
+
+
+def test_the_process_and_its_forks_end(broker_url: str, queue: redis.Redis) -> None:
+    queue.lpush(QUEUE, "message")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SILENT, broker_url], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
+    assert wait_for("its end", lambda: process.poll()) == EXIT_CODE
+    wait_for("its fork's end", lambda: not psutil.pid_exists(child))
+    process.stdout.close()
