@@ -22,4 +22,4 @@ def test_recipes_of_a_simulated_cluster_and_the_figures_of_a_day() -> None:
     assert result["rate"] > 0
     for name in ("child_queued_at_once", "child_queued", "child_started", "day"):
         assert result[name]["p50"] <= result[name]["p95"] <= result[name]["max"]
-    assert set(result["plot"]) == {"together", "each"}
+    assert set(result["plot"]) == {"together", "one column of each", "each"}

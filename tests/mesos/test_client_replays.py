@@ -16,11 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.devcluster_process import Cluster, devcluster
 from tests.mesos_client import Stream
 from tests.mesos_shapes import differences, recorded
+from tests.patience import wait_for
 
 SCENES: dict[str, list[dict[str, Any]]] = recorded("client")
 PATH = "/api/v1/scheduler"
@@ -58,6 +60,8 @@ class Replay:
 
     def call(self, step: dict[str, Any]) -> None:
         body = json.dumps(self._ours(step["call"]))
+        if step["call"]["type"] == "KILL":
+            self._let_it_begin(step["call"]["kill"]["task_id"]["value"])
         head = {"Content-Type": "application/json", "Mesos-Stream-Id": self._streams[step["on"]].id}
         self._connection.request("POST", PATH, body, head)
         response = self._connection.getresponse()
@@ -65,6 +69,11 @@ class Replay:
         assert response.status == step.get("status", http.client.ACCEPTED), text
         if "says" in step:
             assert text.split(":")[0] == step["says"].split(":")[0]
+
+    def _let_it_begin(self, task_id: str) -> None:
+        """A command that is to ignore SIGTERM must have said so to the kernel; when it runs, it may not have yet."""
+        if task_id.endswith("-ign"):
+            wait_for("it to ignore SIGTERM", lambda: any(_ignores_term(pid) for pid in _family(self._pids[task_id])))
 
     def order(self, path: str) -> None:
         self._cluster.order(path.format(agent=self._agent))
@@ -145,6 +154,16 @@ class Replay:
         if isinstance(value, str):
             return self.known.get(value) or ADDRESS.sub(lambda found: self.known.get(found[0], found[0]), value)
         return value
+
+
+def _family(pid: int) -> list[int]:
+    return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+
+
+def _ignores_term(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (ignored,) = (int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigIgn:"))
+    return bool(ignored & 1 << (signal.SIGTERM - 1))
 
 
 def _rest(stream: Stream) -> list[dict[str, Any]]:
