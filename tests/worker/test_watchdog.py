@@ -16,9 +16,12 @@ from tests.patience import wait_for
 
 QUEUE = "watchdog-test"
 SILENT = """
-import subprocess, sys, time
+import sys, time
+from billiard import Process
 from scale_worker.watchdog import Watchdog
-print(subprocess.Popen(["sleep", "600"]).pid, flush=True)
+fork = Process(target=time.sleep, args=(600,))
+fork.start()
+print(fork.pid, flush=True)
 Watchdog(sys.argv[1], ["watchdog-test"], 0.2, 600.0).start()
 time.sleep(600)
 """
