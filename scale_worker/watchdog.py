@@ -14,9 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import redis
-from billiard import active_children  # what Celery makes its forks with
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,8 @@ class Watchdog(threading.Thread):
 
 def end_process() -> None:
     """End this process and its forks at once: a worker that is silent does not obey, either."""
-    for fork in active_children():
-        with suppress(ProcessLookupError):
-            os.kill(fork.pid, signal.SIGKILL)
+    for thread in Path("/proc/self/task").iterdir():
+        for pid in (thread / "children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
     os._exit(EXIT_CODE)

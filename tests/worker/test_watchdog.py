@@ -16,12 +16,9 @@ from tests.patience import wait_for
 
 QUEUE = "watchdog-test"
 SILENT = """
-import sys, time
-from billiard import Process
+import subprocess, sys, time
 from scale_worker.watchdog import Watchdog
-fork = Process(target=time.sleep, args=(600,))
-fork.start()
-print(fork.pid, flush=True)
+print(subprocess.Popen(["sleep", "600"]).pid, flush=True)
 Watchdog(sys.argv[1], ["watchdog-test"], 0.2, 600.0).start()
 time.sleep(600)
 """
@@ -99,6 +96,13 @@ def test_redis_that_is_away_is_no_silence(clock: Clock, ended: list[bool]) -> No
     assert ended == []
 
 
+def is_over(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def test_the_process_and_its_forks_end(broker_url: str, queue: redis.Redis) -> None:
     queue.lpush(QUEUE, "message")
     process = subprocess.Popen(
@@ -107,5 +111,5 @@ def test_the_process_and_its_forks_end(broker_url: str, queue: redis.Redis) -> N
     assert process.stdout is not None
     child = int(process.stdout.readline())
     assert wait_for("its end", lambda: process.poll()) == EXIT_CODE
-    wait_for("its fork's end", lambda: not psutil.pid_exists(child))
+    wait_for("its fork's end", lambda: is_over(child))
     process.stdout.close()
