@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
+from billiard import current_process
 from celery import Celery
 from celery.signals import (
     setup_logging,
@@ -77,7 +78,7 @@ def make_app(settings: Settings) -> Celery:
         beat_max_loop_interval=1,
         timezone="UTC",
         worker_hijack_root_logger=False,
-        # a message that is not taken before the next one comes expires
+        # name, seconds between two messages, seconds (at least those) after which one that nobody took expires
         beat_schedule={
             name: {"task": name, "schedule": period, "options": {"expires": max(period, expires)}}
             for name, period, expires in (
@@ -131,9 +132,14 @@ _figures = TaskFigures(settings().broker_url)
 _watchdog = Watchdog(settings().broker_url, [name.value for name in QueueName], SILENT_S, TASK_LIMIT_S)
 
 
+def _fork() -> int:
+    """The number of this process among the worker's forks."""
+    return int(getattr(current_process(), "index", 0))
+
+
 @task_prerun.connect
 def _bind_task_id(task_id: str, **_: Any) -> None:
-    _watchdog.count(1)
+    _watchdog.work(True, _fork())
     _figures.begin(task_id)
     _bound[task_id] = logs.bound(task_id[:8])
     _bound[task_id].__enter__()
@@ -141,7 +147,7 @@ def _bind_task_id(task_id: str, **_: Any) -> None:
 
 @task_postrun.connect
 def _unbind_task_id(task_id: str, task: Any = None, state: str | None = None, **_: Any) -> None:
-    _watchdog.count(-1)
+    _watchdog.work(False, _fork())
     _figures.end(task_id, getattr(task, "name", ""), state or "UNKNOWN")
     context = _bound.pop(task_id, None)
     if context is not None:

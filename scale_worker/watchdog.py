@@ -23,13 +23,14 @@ logger = logging.getLogger(__name__)
 LOOK_S = 5.0
 TIMEOUT_S = 2.0
 EXIT_CODE = 70
+FORKS = 256
 
 
 class Watchdog(threading.Thread):
-    """Runs in the worker's main process; tasks run in its forks and are counted across them.
+    """Runs in the worker's main process; its forks say whether they are at work.
 
-    The worker is silent when messages wait and it has taken none for `silent_s` seconds while no task ran, or for
-    `task_s` more, longer than any task may take. Beat's messages come every second: one that is well is not silent.
+    The worker is silent when messages wait and it has taken none for `silent_s` seconds while no fork was at work, or
+    for `task_s` more, longer than any task may take. Beat's messages come every second: one that is well is not silent.
     Other brokers than Redis are not asked.
     """
 
@@ -50,17 +51,17 @@ class Watchdog(threading.Thread):
             if broker_url.startswith("redis")
             else None
         )
-        self._running = multiprocessing.Value("i", 0)
+        # shared with all forks, each of which writes a place of its own: no lock, which one that is killed would keep
+        self._at_work = multiprocessing.RawArray("b", FORKS)
         self._heard = clock()
 
     def hear(self) -> None:
         """A message was taken."""
         self._heard = self._clock()
 
-    def count(self, tasks: int) -> None:
-        """1: a task begins in this process, -1: it is over."""
-        with self._running.get_lock():
-            self._running.value += tasks
+    def work(self, is_begun: bool, fork: int) -> None:
+        """A task begins in the fork of that number, or is over. Who takes the place of a fork takes its number."""
+        self._at_work[fork % FORKS] = is_begun
 
     def run(self) -> None:
         self.hear()
@@ -74,7 +75,7 @@ class Watchdog(threading.Thread):
             self.hear()
             return False
         silence = self._clock() - self._heard
-        if silence < self._silent_s + (self._task_s if self._running.value > 0 else 0.0):
+        if silence < self._silent_s + (self._task_s if any(self._at_work) else 0.0):
             return False
         logger.critical(
             "%d messages wait and none was taken for %.0f s: the worker ends, for another one", waiting, silence

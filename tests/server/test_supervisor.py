@@ -71,7 +71,7 @@ def test_stops_all_and_leaves_nothing(run: Callable[..., Run]) -> None:
         # ignores SIGTERM, and has a child in a session of its own
         "stubborn: sh -c 'trap \"\" TERM; setsid sleep 600 & echo $! $$ >$D/stubborn; while :; do sleep 0.1; done'\n"
     )
-    pids = wait_for("it", lambda: one.pids("polite")) + wait_for("it", lambda: one.pids("stubborn"))
+    pids = wait_for("the first", lambda: one.pids("polite")) + wait_for("the other", lambda: one.pids("stubborn"))
     assert all(map(alive, pids))
     output = one.stop()
     assert one.process.returncode == 0
@@ -82,10 +82,10 @@ def test_stops_all_and_leaves_nothing(run: Callable[..., Run]) -> None:
 
 def test_what_is_killed_starts_again(run: Callable[..., Run]) -> None:
     one = run("".join(f"{name}: sh -c 'echo $$ >>$D/{name}; exec sleep 600'\n" for name in ("victim", "other")))
-    wait_for("it", lambda: one.pids("other"))
+    wait_for("the process", lambda: one.pids("other"))
     for count in (1, 2):
-        os.kill(wait_for("it", lambda count=count: one.pids("victim")[count - 1 :])[0], signal.SIGKILL)
-        assert len(wait_for("it", lambda count=count: one.pids("victim")[count:])) == 1
+        os.kill(wait_for("the process", lambda count=count: one.pids("victim")[count - 1 :])[0], signal.SIGKILL)
+        assert len(wait_for("the process", lambda count=count: one.pids("victim")[count:])) == 1
     assert "ended by SIGKILL; starting it again" in one.log("victim")
     assert len(one.pids("other")) == 1, "the others are left alone"
     assert one.stop()
@@ -94,9 +94,9 @@ def test_what_is_killed_starts_again(run: Callable[..., Run]) -> None:
 
 def test_children_of_what_was_killed_do_not_linger(run: Callable[..., Run]) -> None:
     one = run("parent: sh -c 'sleep 600 & echo $! >>$D/child; echo $$ >>$D/parent; wait'\n")
-    parent = wait_for("it", lambda: one.pids("parent"))[0]
+    parent = wait_for("the process", lambda: one.pids("parent"))[0]
     os.kill(parent, signal.SIGKILL)
-    wait_for("it", lambda: one.pids("parent")[1:])
+    wait_for("the process", lambda: one.pids("parent")[1:])
     assert not alive(one.pids("child")[0])
     one.stop()
 
@@ -114,9 +114,9 @@ def test_one_that_cannot_stay_up_ends_everything(run: Callable[..., Run]) -> Non
 
 def test_even_a_killed_supervisor_leaves_no_process(run: Callable[..., Run]) -> None:
     one = run("program: sh -c 'echo $$ >$D/program; exec sleep 600'\n")
-    pid = wait_for("it", lambda: one.pids("program"))[0]
+    pid = wait_for("the process", lambda: one.pids("program"))[0]
     one.process.kill()
-    wait_for("it", lambda: not alive(pid))
+    wait_for("the process", lambda: not alive(pid))
 
 
 def test_patience_grows_up_to_a_limit() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 import redis
+from billiard import Process
 
 from scale_core.settings import CHECKOUT
 from scale_worker.watchdog import EXIT_CODE, Watchdog
@@ -79,14 +80,23 @@ def test_one_that_is_at_work_has_as_long_as_a_task_may_take(
     watchdog: Watchdog, queue: redis.Redis, clock: Clock
 ) -> None:
     queue.lpush(QUEUE, "message")
-    watchdog.count(1)
+    watchdog.work(True, 3)
     clock.now += 659
     assert not watchdog.look()
-    watchdog.count(-1)
+    watchdog.work(False, 3)
     assert watchdog.look()
-    watchdog.count(1)
+    watchdog.work(True, 3)
     clock.now += 1
     assert watchdog.look()
+
+
+def test_forks_say_that_they_are_at_work(watchdog: Watchdog, queue: redis.Redis, clock: Clock) -> None:
+    queue.lpush(QUEUE, "message")
+    fork = Process(target=watchdog.work, args=(True, 1))
+    fork.start()
+    fork.join()
+    clock.now += 659
+    assert not watchdog.look()
 
 
 def test_redis_that_is_away_is_no_silence(clock: Clock, ended: list[bool]) -> None:
