@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -82,7 +83,7 @@ def test_a_page_that_is_not_there(client: FlaskClient) -> None:
     assert client.get("/docs/pictures/../configuration.md").status_code == 404
 
 
-def test_documents_may_hold_no_html_of_their_own(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_documents_may_hold_no_html_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manual, "CHECKOUT", tmp_path)
     path = tmp_path / "x.md"
     path.write_text("# A `b`\n\n<script>alert(1)</script> [x](javascript:alert(1)) [y](code.py)\n\n|a|\n|-:|\n|1|\n")

@@ -14,6 +14,7 @@ import pytest
 from scale_core import brokers
 from scale_core.brokers import network
 from scale_core.errors import BrokerError, ConfigurationError
+from scale_core.mounts import Mounts
 from scale_core.settings import Settings, parse_networks
 from scale_worker.mesos.messages import executor_config
 from tests.remote_servers import ENVIRONMENT, HERE, SECRETS
@@ -201,4 +202,5 @@ def test_nodes_are_told() -> None:
     settings = Settings.from_environ(environ)
     told = Settings.from_environ(executor_config(settings).environment)
     assert (told.host_paths, told.remote_networks) == (settings.host_paths, settings.remote_networks)
-    assert told.mounts.host_paths == ("/srv/a", "/srv/b")  # type: ignore[attr-defined]
+    assert isinstance(told.mounts, Mounts)
+    assert told.mounts.host_paths == ("/srv/a", "/srv/b")

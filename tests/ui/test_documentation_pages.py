@@ -29,7 +29,7 @@ def test_pages_can_be_read_by_everybody(page: Page, axe: str) -> None:
         page.evaluate(axe)
         assert page.evaluate(VIOLATIONS) == [], name
     page.emulate_media(color_scheme="dark")
-    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    page.set_viewport_size(NARROW)
     for name in PAGES:
         page.goto(f"/docs/{name}/")
         page.evaluate(axe)

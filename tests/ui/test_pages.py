@@ -24,7 +24,7 @@ def test_page(page: Page, world: World, axe: str, name: str) -> None:
     assert page.evaluate(VIOLATIONS) == []
 
     page.emulate_media(color_scheme="dark")
-    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    page.set_viewport_size(NARROW)
     settle(page)
     assert page.evaluate(VIOLATIONS) == []
     assert page.evaluate(TOO_WIDE) == []
