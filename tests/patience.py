@@ -12,7 +12,9 @@ Found = TypeVar("Found")
 PATIENCE_S = 60.0
 
 
-def wait_for(what: str, look: Callable[[], Found | None], patience_s: float = PATIENCE_S, pause_s: float = 0.02) -> Found:
+def wait_for(
+    what: str, look: Callable[[], Found | None], patience_s: float = PATIENCE_S, pause_s: float = 0.02
+) -> Found:
     """What `look` finds as soon as it is true, asked every `pause_s` seconds; fails after `patience_s`."""
     deadline = time.monotonic() + patience_s
     while not (found := look()):

@@ -447,7 +447,11 @@ def test_go_anywhere_by_keys(page: Page, world: World) -> None:
     page.keyboard.press("j")
     expect(page.get_by_role("heading", level=1)).to_have_text("Jobs")
     page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Page, number, name")).to_be_focused()
     page.keyboard.type(f"job {world.completed}")
+    expect(page.get_by_role("listbox", name="Found").get_by_role("option", selected=True)).to_contain_text(
+        f"Job {world.completed}"
+    )
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(rf"/ui/jobs/{world.completed}$"))
 

@@ -5,7 +5,7 @@ import { change } from "../core/api";
 import { useLive } from "../core/live";
 import { attempt } from "../core/toasts";
 import type { JobTypeDetails } from "../core/types";
-import { EditorForm, TextField, useValidation, Verdicts } from "../parts/form";
+import { EditorForm, Judgement, TextField, useValidation } from "../parts/form";
 import { Page, Panel, Refusal, Skeleton } from "../parts/page";
 
 const NEW_INTERFACE = {
@@ -154,23 +154,13 @@ function Editor({ type, etag }: { type?: JobTypeDetails; etag?: string | null })
           </Panel>
         </div>
         <div class="editor-side">
-          <Panel title="What Scale says to it">
-            {!draft.name ? (
-              <p class="quiet">Give it a name.</p>
-            ) : wrong.length ? (
-              <p class="verdict verdict-bad">What is marked cannot be read.</p>
-            ) : (
-              <Verdicts verdict={verdict} shown={Object.keys(LABELS)} />
-            )}
-            {isReady && verdict.problems.length > 0 && (
-              <p class="verdict verdict-bad">What is marked has to be mended.</p>
-            )}
-            <div class="actions spaced-top">
-              <button type="submit" class="primary" disabled={problems.length > 0 || !draft.name || !verdict.isCurrent}>
-                {type ? "Save" : "Make it"}
-              </button>
-            </div>
-          </Panel>
+          <Judgement
+            verdict={verdict}
+            shown={Object.keys(LABELS)}
+            missing={draft.name ? undefined : "Give it a name."}
+            isUnreadable={wrong.length > 0}
+            verb={type ? "Save" : "Make it"}
+          />
         </div>
       </EditorForm>
     </Page>

@@ -7,7 +7,7 @@ import { may } from "../core/session";
 import { attempt } from "../core/toasts";
 import type { RecipeDefinition, RecipeTypeDetails, RecipeTypeRevision } from "../core/types";
 import { Builder } from "../parts/builder";
-import { EditorForm, problemsOf, TextField, useValidation, Verdicts } from "../parts/form";
+import { EditorForm, Judgement, problemsOf, TextField, useValidation } from "../parts/form";
 import { Graph } from "../parts/graph";
 import { Page, Panel, Refusal, Skeleton } from "../parts/page";
 import { Revisions } from "../parts/revisions";
@@ -159,23 +159,13 @@ function Editor({ type, etag, reload }: EditorProps) {
         </div>
         <div class="editor-side">
           {isDirty && (
-            <Panel title="What Scale says to it">
-              {!name ? (
-                <p class="quiet">Give it a name.</p>
-              ) : wrong.length ? (
-                <p class="verdict verdict-bad">What is marked cannot be read.</p>
-              ) : (
-                <Verdicts
-                  verdict={verdict}
-                  shown={["name", "version", "title", "description", "definition", "trigger_rule"]}
-                />
-              )}
-              <div class="actions spaced-top">
-                <button type="submit" class="primary" disabled={problems.length > 0 || !isReady || !verdict.isCurrent}>
-                  {type ? "Save" : "Make it"}
-                </button>
-              </div>
-            </Panel>
+            <Judgement
+              verdict={verdict}
+              shown={["name", "version", "title", "description", "definition", "trigger_rule"]}
+              missing={name ? undefined : "Give it a name."}
+              isUnreadable={wrong.length > 0}
+              verb={type ? "Save" : "Make it"}
+            />
           )}
         </div>
       </EditorForm>

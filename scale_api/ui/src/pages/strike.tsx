@@ -6,7 +6,7 @@ import { count } from "../core/format";
 import { useLive } from "../core/live";
 import { attempt } from "../core/toasts";
 import type { Ingest, StrikeDetails, StrikeRule, Workspace } from "../core/types";
-import { EditorForm, SelectField, TextField, useValidation, Verdicts } from "../parts/form";
+import { EditorForm, Judgement, SelectField, TextField, useValidation } from "../parts/form";
 import { Empty, Fact, Facts, Page, Panel, Refusal, Skeleton } from "../parts/page";
 import { Moment, Time } from "../parts/time";
 import { StrikeState } from "./strikes";
@@ -230,33 +230,20 @@ function Editor({ strike, etag, reload }: EditorProps) {
         <div class="editor-side">
           <Trial rules={draft.rules} strike={strike} />
           {isDirty && (
-            <Panel title="What Scale says to it">
-              {draft.name ? (
-                <Verdicts
-                  verdict={verdict}
-                  shown={[
-                    "name",
-                    "title",
-                    "description",
-                    "configuration.mount",
-                    "configuration.transfer_suffix",
-                    ...draft.rules.map((_, place) => `${rulesPath}[${place}]`),
-                  ]}
-                />
-              ) : (
-                <p class="quiet">Give it a name.</p>
-              )}
-              <div class="actions">
-                {strike && (
-                  <button type="button" onClick={() => setEdited(null)}>
-                    Discard changes
-                  </button>
-                )}
-                <button type="submit" class="primary" disabled={problems.length > 0 || !draft.name}>
-                  {strike ? "Save" : "Start watching"}
-                </button>
-              </div>
-            </Panel>
+            <Judgement
+              verdict={verdict}
+              shown={[
+                "name",
+                "title",
+                "description",
+                "configuration.mount",
+                "configuration.transfer_suffix",
+                ...draft.rules.map((_, place) => `${rulesPath}[${place}]`),
+              ]}
+              missing={draft.name ? undefined : "Give it a name."}
+              verb={strike ? "Save" : "Start watching"}
+              onDiscard={strike && (() => setEdited(null))}
+            />
           )}
         </div>
       </EditorForm>

@@ -6,7 +6,7 @@ import { useLive } from "../core/live";
 import { may } from "../core/session";
 import { attempt } from "../core/toasts";
 import type { Broker, Reference, WorkspaceDetails } from "../core/types";
-import { EditorForm, SelectField, TextField, useValidation, Verdicts } from "../parts/form";
+import { EditorForm, Judgement, SelectField, TextField, useValidation } from "../parts/form";
 import { Fact, Facts, None, Page, Panel, Refusal, Skeleton } from "../parts/page";
 import { Health } from "../parts/status";
 import { Moment, Time } from "../parts/time";
@@ -286,23 +286,13 @@ function Editor({ workspace, etag, reload }: EditorProps) {
         </div>
         <div class="editor-side">
           {isDirty ? (
-            <Panel title="What Scale says to it">
-              {isReady ? (
-                <Verdicts verdict={verdict} shown={SHOWN} />
-              ) : (
-                <p class="quiet">Give it a name, and say where its files lie.</p>
-              )}
-              <div class="actions">
-                {workspace && (
-                  <button type="button" onClick={() => setEdited(null)}>
-                    Discard changes
-                  </button>
-                )}
-                <button type="submit" class="primary" disabled={!isReady || problems.length > 0 || !verdict.isCurrent}>
-                  {workspace ? "Save" : "Make it"}
-                </button>
-              </div>
-            </Panel>
+            <Judgement
+              verdict={verdict}
+              shown={SHOWN}
+              missing={isReady ? undefined : "Give it a name, and say where its files lie."}
+              verb={workspace ? "Save" : "Make it"}
+              onDiscard={workspace && (() => setEdited(null))}
+            />
           ) : (
             <Panel title="Editing">
               <p class="quiet">

@@ -2,6 +2,7 @@
 import { type ComponentChildren, createContext } from "preact";
 import { useContext, useEffect, useId, useState } from "preact/hooks";
 import { ApiError, change, type Problem } from "../core/api";
+import { Panel } from "./page";
 
 const TYPING_MS = 350;
 
@@ -223,5 +224,46 @@ export function Verdicts({ verdict, shown }: { verdict: Verdict; shown: readonly
         <p class="verdict verdict-good">Nothing is wrong with it.</p>
       )}
     </div>
+  );
+}
+
+interface JudgementProps {
+  verdict: Verdict;
+  /** Fields that show their own problems. */
+  shown: readonly string[];
+  /** What has to be given before the API can be asked. */
+  missing?: string | undefined;
+  /** A field holds what is no JSON. */
+  isUnreadable?: boolean;
+  verb: string;
+  onDiscard?: (() => void) | undefined;
+}
+
+/** Beside the fields of an editor: what the API says to them as one types, and the way to save what it finds right. */
+export function Judgement({ verdict, shown, missing, isUnreadable, verb, onDiscard }: JudgementProps) {
+  const isRight = !missing && !isUnreadable && verdict.isCurrent && !verdict.problems.length;
+  return (
+    <Panel title="What Scale says to it">
+      {missing ? (
+        <p class="quiet">{missing}</p>
+      ) : isUnreadable ? (
+        <p class="verdict verdict-bad">What is marked cannot be read.</p>
+      ) : (
+        <Verdicts verdict={verdict} shown={shown} />
+      )}
+      {!missing && !isUnreadable && verdict.problems.length > 0 && (
+        <p class="verdict verdict-bad">What is marked has to be mended.</p>
+      )}
+      <div class="actions spaced-top">
+        {onDiscard && (
+          <button type="button" onClick={onDiscard}>
+            Discard changes
+          </button>
+        )}
+        <button type="submit" class="primary" disabled={!isRight}>
+          {verb}
+        </button>
+      </div>
+    </Panel>
   );
 }
