@@ -29,7 +29,7 @@ from scale_core.domain.places import Offer
 from scale_core.domain.task import TaskUpdate
 from scale_core.errors import Deposed
 from scale_core.services import node_health, overdue, scheduling, task_status
-from scale_core.services.scheduling import Heartbeat, Started
+from scale_core.services.scheduling import Heartbeat, SchedulerState, Started
 from scale_core.services.task_status import Applied
 from scale_worker.mesos import messages, reconciler
 from scale_worker.mesos.agents import Agents
@@ -124,6 +124,7 @@ class OfferHandler:
         self._facts: list[Callable[[Session], list[int]]] = []  # to be written before anything else, in order
         self._usages: dict[str, Mapping[str, Any]] = {}  # by agent; the newest of each, until written
         self._killed: dict[str, float] = {}
+        self._state = SchedulerState(is_paused=False, framework_id=None)
         self._has_work = False
         self._is_dirty = True
         self._is_idle = False  # nothing waits, as far as we know
@@ -232,7 +233,6 @@ class OfferHandler:
         self._facts.append(lambda session: self._save_framework(session, event.framework_id))
 
     def _save_framework(self, session: Session, framework_id: str | None) -> list[int]:
-        scheduling.load_scheduler(session)
         scheduling.save_framework_id(session, framework_id)
         return []
 
@@ -266,10 +266,12 @@ class OfferHandler:
 
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
-        """A transaction in which nobody else can take the lead. Raises Deposed when somebody has."""
+        """A transaction in which nobody else can take the lead; `_state` is as of its begin. Raises Deposed."""
         with transaction(self._sessions) as session:
-            if self._config.epoch is not None:
-                scheduling.check_epoch(session, self._config.epoch)
+            if self._config.epoch is None:
+                self._state = scheduling.load_scheduler(session)
+            else:
+                self._state = scheduling.check_epoch(session, self._config.epoch)
             self._checked_at = self._clock()
             yield session
 
@@ -407,12 +409,11 @@ class OfferHandler:
     def _beat(self) -> None:
         master = self._master
         with self._transaction() as session:
-            state = scheduling.load_scheduler(session)
             if self._is_time("head", HEAD_EVERY_S):
                 self._assignment.head.lower(None)
-            self._has_work = self._assignment.head.find(session) and not state.is_paused
+            self._has_work = self._assignment.head.find(session) and not self._state.is_paused
             self._is_dirty = self._is_dirty or (self._has_work and self._is_suppressed)
-            waiting = self._explain(session, state.is_paused)
+            waiting = self._explain(session, self._state.is_paused)
             beat = Heartbeat(
                 hostname=self._config.hostname,
                 master_hostname=master.master_hostname if master else "",
@@ -442,8 +443,7 @@ class OfferHandler:
         self._launch_pace.begin()
         try:
             with self._transaction() as session:
-                state = scheduling.load_scheduler(session)
-                self._has_work = self._assignment.head.find(session) and not state.is_paused
+                self._has_work = self._assignment.head.find(session) and not self._state.is_paused
                 started = self._start(session) if self._has_work and self._pool else Started(())
         except SQLAlchemyError:
             self._is_dirty = True

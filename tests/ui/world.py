@@ -5,9 +5,17 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import update
+
+from scale_core.db.job import Job
+from scale_core.db.session import make_engine, make_sessions, transaction
+from scale_core.services import metrics
+from scale_core.timestamps import utcnow
+from scale_server import postgres
 from tests.journeys.scale_process import Scale
 
 FEET = [(-84.4, 36.4), (11.2, 47.9), (151.1, -33.8)]
@@ -48,9 +56,12 @@ class World:
     recipe: int
     strike: int
     node: int
+    liner: int  # job types that failed last month
+    tides: int
+    month: date  # its first day
 
 
-NOWHERE = World(Path(), 0, 0, 0, 0, 0, 0, 0, (0, 0, 0), 0, 0, 0, 0, 0, 0)
+NOWHERE = World(Path(), 0, 0, 0, 0, 0, 0, 0, (0, 0, 0), 0, 0, 0, 0, 0, 0, 0, 0, date.min)
 
 
 def make_world(scale: Scale) -> World:
@@ -105,13 +116,33 @@ def make_world(scale: Scale) -> World:
     for job in failed:
         scale.until(job, "FAILED")
     scale.until(running, "RUNNING")
+    month = (utcnow().date().replace(day=1) - timedelta(days=1)).replace(day=1)
+    liner = shell_type(scale, "coast-line", "exit 3", title="Coast line", category="imagery", max_tries=1,
+                       error_mapping={"version": "1.0", "exit_codes": {"3": "bad-checksum"}})  # fmt: skip
+    tides = shell_type(scale, "tides", "exit 4", title="Tides", category="quality", max_tries=1)
+    fail_on(scale, liner, given, [month + timedelta(days=day) for day in (2, 2, 3, 5)])
+    fail_on(scale, tides, given, [month + timedelta(days=5)])
     scale.ingest_until("scene_reef.txt", "DUPLICATE")
     scale.ingest_until("notes.doc", "DEFERRED")
     return World(
         incoming, products, source["id"], finder["id"], checker["id"], talker["id"], giant["id"], first, failed,
         running, waiting, recipe_type, recipe["id"], strike,
-        scale.results("nodes/")[0]["id"],
+        scale.results("nodes/")[0]["id"], liner["id"], tides["id"], month,
     )  # fmt: skip
+
+
+def fail_on(scale: Scale, job_type: dict[str, Any], data: dict[str, Any], days: list[date]) -> None:
+    """Jobs that really fail, with their end on these days, and the figures of the days as the clock computes them."""
+    jobs = [scale.queue(job_type, **data) for _ in days]
+    for job in jobs:
+        scale.until(job, "FAILED")
+    engine = make_engine(postgres.url(scale.home).replace("postgresql://", "postgresql+psycopg2://", 1))
+    with transaction(make_sessions(engine)) as session:
+        for job, day in zip(jobs, days, strict=True):
+            session.execute(update(Job).where(Job.id == job).values(ended=day))
+        for day in set(days):
+            metrics.compute_day(session, day)
+    engine.dispose()
 
 
 def shell_type(scale: Scale, name: str, script: str, outputs: str = "", **fields: Any) -> dict[str, Any]:

@@ -8,12 +8,25 @@ import { may } from "../core/session";
 import type { InterfaceInput, InterfaceOutput, JobTypeDetails, JobTypeRevision, TriggerRule } from "../core/types";
 import { Empty, Fact, Facts, None, Page, Panel, Refusal, Skeleton } from "../parts/page";
 import { PauseType } from "../parts/pause";
-import { HowItDid } from "../parts/performance";
+import { DidBeside, HowItDid } from "../parts/performance";
 import { Revisions } from "../parts/revisions";
 import { Category } from "../parts/status";
 import { type Column, Table } from "../parts/table";
 import { Moment, Time } from "../parts/time";
+import { type Aspect, Versions } from "../parts/versions";
 import { TypeState } from "./job-types";
+
+const ASPECTS: readonly Aspect<JobTypeDetails>[] = [
+  { name: "State", of: (type) => (!type.is_active ? "Switched off" : type.is_paused ? "Paused" : "In use") },
+  { name: "Image", of: (type) => type.docker_image || "none: a plain command" },
+  { name: "CPUs", of: (type) => cpus(type.cpus_required) },
+  { name: "Memory", of: (type) => mebibytes(type.mem_required) },
+  { name: "GPUs", of: (type) => cpus(type.gpus_required) },
+  { name: "Timeout", of: (type) => duration(type.timeout) },
+  { name: "Priority", of: (type) => String(type.priority) },
+  { name: "Tries", of: (type) => String(type.max_tries) },
+  { name: "At once", of: (type) => (type.max_scheduled === null ? "as many as fit" : String(type.max_scheduled)) },
+];
 
 export default function JobType({ id }: { id: string }) {
   const live = useLive<JobTypeDetails>(`/job-types/${id}/`, 5);
@@ -107,6 +120,18 @@ export default function JobType({ id }: { id: string }) {
           <Mapping type={type} />
         </Panel>
       </div>
+      <Versions<JobTypeDetails>
+        type={type}
+        path="job-types"
+        aspects={ASPECTS}
+        document={({ interface: called, error_mapping, trigger_rule }) => ({
+          interface: called,
+          error_mapping,
+          trigger_rule: trigger_rule && { type: trigger_rule.type, configuration: trigger_rule.configuration },
+        })}
+      >
+        {(other) => <DidBeside before={other} after={type} />}
+      </Versions>
       <Revisions<JobTypeRevision>
         path={`/job-types/${type.id}/revisions/`}
         key={type.revision_num}
