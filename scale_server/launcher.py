@@ -21,7 +21,7 @@ from types import FrameType
 
 from scale_core.errors import ConfigurationError, ScaleError
 from scale_core.settings import CHECKOUT, Settings
-from scale_server import doctor, ports, postgres, redis
+from scale_server import ports, postgres, redis
 from scale_server.files import read_env, write_env
 from scale_server.supervisor import Supervisor, read_procfile
 
@@ -197,6 +197,9 @@ def serve(settings: Settings, given: Mapping[str, str], procfile: Path, only_ser
                     stop_requested.wait()
                     return 0
                 if settings.database_url:
+                    # here, because half of the launcher's memory would be for this one look
+                    from scale_server import doctor
+
                     doctor.require_database(settings)
                 migrate({**given, **env}, say, check=True)
                 shutil.rmtree(settings.home / "figures", ignore_errors=True)  # of processes that have ended

@@ -57,6 +57,7 @@ REFUSE_S = 1.0  # for offers that nothing waiting fits into
 IDLE_REFUSE_S = 600.0  # with an empty queue; the next queue row revives
 REVIVE_EVERY_S = 0.1  # freed resources are offered at once instead of at the master's next tick
 NODES_EVERY_S = 1.0
+NODES_IDLE_S = 4.0  # while nothing waits; before anything is placed after that, they are read again
 BEAT_EVERY_S = 2.0
 HEALTH_EVERY_S = 2.0
 HEAD_EVERY_S = 30.0  # the queue is looked at from its very beginning: a NOTIFY may have been lost
@@ -126,6 +127,7 @@ class OfferHandler:
         self._state = SchedulerState(is_paused=False, framework_id=None)
         self._has_work = False
         self._is_dirty = True
+        self._is_idle = False  # nothing waits, as far as we know
         self._is_suppressed = False
         self._has_written = False  # updates, since the last launches
         self._has_freed = False  # something ended, so that there is more to be offered
@@ -211,6 +213,7 @@ class OfferHandler:
                     self._lose_agent(agent_id)
                 case messages.AgentsListed(agents=agents):
                     self._agents.listed(agents, self._clock())
+                    self._next["nodes"] = 0.0
                 case messages.Subscribed():
                     self._subscribe(event)
                 case messages.Disconnected():
@@ -257,6 +260,7 @@ class OfferHandler:
         logger.warning("agent %s is lost", agent_id)
         self._pool.remove_agent(agent_id)
         self._agents.lost(agent_id)
+        self._next["nodes"] = 0.0
 
     # what is written
 
@@ -340,7 +344,7 @@ class OfferHandler:
     # what has its time
 
     def _maintain(self) -> None:
-        if self._is_time("nodes", NODES_EVERY_S):
+        if self._is_time("nodes", self._nodes_every_s()):
             with self._transaction() as session:
                 if self._agents.read(session, self._now()):
                     self._assignment.places.set_cluster(self._agents.cluster)
@@ -363,6 +367,12 @@ class OfferHandler:
             self._beat()
         if self._has_work and self._pool and self._is_time("rematch", REMATCH_S):
             self._is_dirty = True
+
+    def _nodes_every_s(self) -> float:
+        was_idle, self._is_idle = self._is_idle, not (self._is_dirty or self._has_work)
+        if was_idle and not self._is_idle:
+            self._next["nodes"] = 0.0
+        return NODES_IDLE_S if self._is_idle else NODES_EVERY_S
 
     def _is_time(self, what: str, every_s: float) -> bool:
         now = self._clock()

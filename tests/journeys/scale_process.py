@@ -26,7 +26,7 @@ from tests.patience import PATIENCE_S, wait_for
 MARKS = {
     "api": "gunicorn",
     "worker": "scale_worker.celery_app worker",
-    "beat": "scale_worker.celery_app beat",
+    "beat": "scale_worker.celery_bare beat",
     "scheduler": "scale_worker.mesos",
     "devcluster": "scale_worker.devcluster",
     "executor": "scale_worker.executor",
