@@ -22,6 +22,7 @@ from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
+from scale_core.digests import may_be_privileged
 from scale_core.settings import Settings
 from scale_worker.executor.cancel import Cancellation
 from scale_worker.executor.cgroups import Account, can_account
@@ -138,11 +139,8 @@ class Engine:
 
         Raises Failed when it cannot be started: no engine, no image, no such program, privileges not allowed.
         """
-        if job.privileged and not self._settings.node_allow_privileged:
-            raise Failed(
-                DOCKER_TASK_LAUNCH,
-                "this node runs no privileged containers: set SCALE_NODE_ALLOW_PRIVILEGED=1 for its agent to allow",
-            )
+        if job.privileged:
+            self._require_privileges(job.image)
         api = self.api()
         account = self._account(api, job)
         if account is not None:
@@ -157,6 +155,18 @@ class Engine:
         return replace(
             ended, cpu_s=cpu_s, mem_peak=mem_peak, is_out_of_memory=ended.is_out_of_memory or is_killed_for_it
         )
+
+    def _require_privileges(self, image: str) -> None:
+        """A digest stands for what was looked at; what a tag stands for, whoever may push decides. Raises Failed."""
+        if not self._settings.node_allow_privileged:
+            reason = "set SCALE_NODE_ALLOW_PRIVILEGED=1 for its agent to allow"
+            raise Failed(DOCKER_TASK_LAUNCH, f"this node runs no privileged containers: {reason}")
+        if may_be_privileged(image, self._settings.privileged_images):
+            return
+        fix = "name it by its digest, NAME@sha256:…"
+        if self._settings.privileged_images:
+            fix += ", which SCALE_PRIVILEGED_IMAGES must have"
+        raise Failed(DOCKER_TASK_LAUNCH, f"the image {image} may not run privileged: {fix}")
 
     def _account(self, api: Any, job: ContainerJob) -> Account | None:
         """None where what containers used cannot be known: cgroups of version 2, an engine elsewhere."""

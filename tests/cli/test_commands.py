@@ -247,7 +247,8 @@ def test_the_catalogue_is_made_and_changed_by_json(
     assert re.search(r"title\W+Another", scale(noun, "show", "by-command").out)
     assert scale(noun, "edit", "nobody", path).code == 2
 
-    for refused in (bad, [], {"name": 1}):
+    wrong: list[Any] = [bad, [], {"name": 1}]
+    for refused in wrong:
         path.write_text(json.dumps(refused))
         for arguments in ((noun, "create", path), (noun, "create", path, "--dry-run")):
             ended = scale(*arguments)
