@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { go } from "../core/address";
 import { absolute, short } from "../core/format";
 import { isDark, isUtc } from "../core/settings";
 import { colourOf } from "./save";
@@ -21,6 +22,7 @@ export interface Bar {
   /** What stands below it; most bars have nothing. */
   tick?: string | undefined;
   parts: readonly Part[];
+  /** Where a click leads. */
   href?: string | undefined;
 }
 
@@ -69,7 +71,13 @@ export function Bars({ caption, bars, isSmall = false }: { caption: string; bars
             const x = left + place * step;
             return (
               // biome-ignore lint/a11y/noStaticElementInteractions: hovering shows what the table tells anyway
-              <g key={bar.label} onMouseEnter={() => setAt(place)} onMouseLeave={() => setAt(null)}>
+              <g
+                key={bar.label}
+                class={bar.href && "leads"}
+                onMouseEnter={() => setAt(place)}
+                onMouseLeave={() => setAt(null)}
+                onClick={() => bar.href && go(bar.href)}
+              >
                 <rect class={`hover ${at === place ? "is-at" : ""}`} x={x} y={0} width={step} height={height} />
                 {bar.parts.map((part) => {
                   if (!part.value) return null;
