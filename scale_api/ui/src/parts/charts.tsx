@@ -29,6 +29,7 @@ export interface Bar {
 const TALL = 132;
 const SMALL = 64;
 const FOOT = 20;
+const DAY_STEPS = [1, 2, 7, 14, 28, 91, 182, 364].map((days) => days * 86_400);
 const HOUR_S = 3600; // shown before and after the only time that there is
 
 function total(bar: Bar): number {
@@ -233,11 +234,15 @@ export function Lines({ caption, times, lines, height = 220, isDaily = false }: 
         y: { range: (_plot, _low, high) => [0, roundUp(high || 1)] },
       },
       axes: [
-        { ...axis, values: (_plot, marks, _axis, _space, step) => marks.map((mark) => clock(mark, step, utc)) },
+        {
+          ...axis,
+          ...(isDaily ? { incrs: DAY_STEPS } : {}),
+          values: (_plot, marks, _axis, _space, step) => marks.map((mark) => clock(mark, step, utc)),
+        },
         { ...axis, size: 52, values: (_plot, marks) => marks.map((mark) => short(mark)) },
       ],
       series: [
-        { value: isDaily ? "{YYYY}-{MM}-{DD}" : "{YYYY}-{MM}-{DD} {HH}:{mm}" },
+        { label: isDaily ? "Day" : "Time", value: isDaily ? "{YYYY}-{MM}-{DD}" : "{YYYY}-{MM}-{DD} {HH}:{mm}" },
         ...lines.map((line) => ({
           label: line.name,
           stroke: colour(line.tone),
