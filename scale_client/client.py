@@ -165,6 +165,14 @@ class RecipeTypes(_Noun):
     def create(self, document: Document) -> RecipeType:
         return cast(RecipeType, self._http.post("/recipe-types/", document))
 
+    def edit(self, recipe_type_id: int, changes: Document) -> RecipeType:
+        return cast(
+            RecipeType, self._http.patch("/recipe-types/{recipe_type_id}/", changes, recipe_type_id=recipe_type_id)
+        )
+
+    def validate(self, document: Document) -> Warned:
+        return cast(Warned, self._http.post("/recipe-types/validation/", document))
+
     def find(self, text: str) -> RecipeType:
         """By id, by name, or by ``name:version``. Raises NotFound, also when several versions have the name."""
         return self.get(_find("recipe type", text, self.list()))
@@ -242,6 +250,9 @@ class Strikes(_Noun):
     def create(self, document: Document) -> StrikeDetails:
         return cast(StrikeDetails, self._http.post("/strikes/", document))
 
+    def edit(self, strike_id: int, changes: Document) -> StrikeDetails:
+        return cast(StrikeDetails, self._http.patch("/strikes/{strike_id}/", changes, strike_id=strike_id))
+
     def validate(self, document: Document) -> Warned:
         return cast(Warned, self._http.post("/strikes/validation/", document))
 
@@ -256,6 +267,12 @@ class Workspaces(_Noun):
 
     def create(self, document: Document) -> Workspace:
         return cast(Workspace, self._http.post("/workspaces/", document))
+
+    def edit(self, workspace_id: int, changes: Document) -> Workspace:
+        return cast(Workspace, self._http.patch("/workspaces/{workspace_id}/", changes, workspace_id=workspace_id))
+
+    def validate(self, document: Document) -> Warned:
+        return cast(Warned, self._http.post("/workspaces/validation/", document))
 
     def find(self, text: str) -> Workspace:
         """By id or by name. Raises NotFound."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from scale_core import mounts
+from scale_core.digests import digest_of
 from scale_core.errors import ConfigurationError
 from scale_core.mounts import Mounts
 
@@ -59,6 +60,7 @@ class Settings:
     devcluster_agent_port: int = 5051
     allow_privileged: bool = False
     node_allow_privileged: bool = False  # as the node itself says; where it says nothing, as above
+    privileged_images: tuple[str, ...] = ()  # their digests; none: all that are named by one
     docker_network: str = "none"
     node_network: str = "none"  # the same
     node_gpus: tuple[str, ...] | None = None  # None: those that the machine has
@@ -147,6 +149,7 @@ class Settings:
             devcluster_port=_number(env, "SCALE_DEVCLUSTER_PORT", cls.devcluster_port, int),
             devcluster_agent_port=_number(env, "SCALE_DEVCLUSTER_AGENT_PORT", cls.devcluster_agent_port, int),
             allow_privileged=_switch(env, "SCALE_ALLOW_PRIVILEGED"),
+            privileged_images=parse_digests(env.get("SCALE_PRIVILEGED_IMAGES", "")),
             node_allow_privileged=_switch(env, "SCALE_NODE_ALLOW_PRIVILEGED", env.get("SCALE_ALLOW_PRIVILEGED") or "0"),
             docker_network=env.get("SCALE_DOCKER_NETWORK") or cls.docker_network,
             node_network=env.get("SCALE_NODE_NETWORK") or env.get("SCALE_DOCKER_NETWORK") or cls.docker_network,
@@ -236,6 +239,17 @@ def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
         except ValueError as error:
             raise ConfigurationError(f"SCALE_REMOTE_NETWORKS: {error}") from None
     return tuple(networks)
+
+
+def parse_digests(text: str) -> tuple[str, ...]:
+    """SCALE_PRIVILEGED_IMAGES: the digests of ``NAME@sha256:…``, separated by commas."""
+    digests = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        digest = digest_of(part)
+        if digest is None:
+            raise ConfigurationError(f"SCALE_PRIVILEGED_IMAGES: {part!r} is not of the form NAME@sha256:DIGEST")
+        digests.append(digest)
+    return tuple(digests)
 
 
 def _exports(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The nouns that are mostly looked up: job types, recipe types, workspaces, the queue, files."""
+"""The catalogue: job types, recipe types and workspaces, which are made of JSON; the queue and files."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
-from scale_cli.app import Group, Wrong, document_argument, pass_scale, read_document
-from scale_cli.output import ago, format_option, name_of, print_json, say, show_facts, show_rows, size
+from scale_cli.app import Group, Wrong, document_argument, dry_run_option, pass_scale, read_document, read_valid
+from scale_cli.output import Column, ago, format_option, name_of, print_json, say, show_facts, show_rows, size
 from scale_client import Scale
+
+NAMED_WORKSPACE: list[Column] = [("workspace", lambda row: row["id"]), ("name", lambda row: row["name"])]
 
 
 @click.group("job-type", cls=Group)
@@ -43,19 +45,25 @@ def show_job_type(scale: Scale, name: str) -> None:
 
 @job_type.command("create", example="scale job-type create thumbnailer.json")
 @document_argument
-@click.option("--dry-run", is_flag=True, help="Only say what is wrong with it or doubtful.")
+@dry_run_option
 @format_option
 @pass_scale
 def create_job_type(scale: Scale, document: str, dry_run: bool, output: str) -> None:
     """Make a job type of the JSON in FILE; - is standard input."""
-    wanted = read_document(document)
-    for warning in scale.job_types.validate(wanted)["warnings"]:
-        say(f"warning: {warning['details']}")
-    if dry_run:
-        say("nothing was created")
-        return
-    made = scale.job_types.create(wanted)
-    show_facts("job-type", made, [("job type", lambda row: row["id"]), ("name", name_of)], output)
+    wanted = read_valid(document, scale.job_types.validate, dry_run)
+    if wanted is not None:
+        show_facts("job-type", scale.job_types.create(wanted), _versioned("job type"), output)
+
+
+@job_type.command("edit", example="scale job-type edit thumbnailer:1.0 changes.json")
+@click.argument("name")
+@document_argument
+@format_option
+@pass_scale
+def edit_job_type(scale: Scale, name: str, document: str, output: str) -> None:
+    """Change a job type by the fields of the JSON in FILE; all others stay as they are. - is standard input."""
+    changed = scale.job_types.edit(scale.job_types.find(name)["id"], read_document(document))
+    show_facts("job-type", changed, _versioned("job type"), output)
 
 
 @click.group("recipe-type", cls=Group)
@@ -75,6 +83,37 @@ def list_recipe_types(scale: Scale, output: str) -> None:
         ("jobs", lambda row: len(row["definition"].get("jobs", []))),
     ]
     show_rows("recipe-type", scale.recipe_types.list(), columns, output)
+
+
+@recipe_type.command("show", example="scale recipe-type show detect-points:1.0")
+@click.argument("name")
+@pass_scale
+def show_recipe_type(scale: Scale, name: str) -> None:
+    """All of one recipe type, as JSON."""
+    print_json(scale.recipe_types.find(name))
+
+
+@recipe_type.command("create", example="scale recipe-type create detect-points.json")
+@document_argument
+@dry_run_option
+@format_option
+@pass_scale
+def create_recipe_type(scale: Scale, document: str, dry_run: bool, output: str) -> None:
+    """Make a recipe type of the JSON in FILE: name, version, definition, trigger_rule; - is standard input."""
+    wanted = read_valid(document, scale.recipe_types.validate, dry_run)
+    if wanted is not None:
+        show_facts("recipe-type", scale.recipe_types.create(wanted), _versioned("recipe type"), output)
+
+
+@recipe_type.command("edit", example="scale recipe-type edit detect-points:1.0 changes.json")
+@click.argument("name")
+@document_argument
+@format_option
+@pass_scale
+def edit_recipe_type(scale: Scale, name: str, document: str, output: str) -> None:
+    """Change a recipe type by the fields of the JSON in FILE; a changed definition is a new revision. - is stdin."""
+    changed = scale.recipe_types.edit(scale.recipe_types.find(name)["id"], read_document(document))
+    show_facts("recipe-type", changed, _versioned("recipe type"), output)
 
 
 @click.group("workspace", cls=Group)
@@ -98,14 +137,35 @@ def list_workspaces(scale: Scale, output: str) -> None:
     show_rows("workspace", scale.workspaces.list(), columns, output)
 
 
+@workspace.command("show", example="scale workspace show results")
+@click.argument("name")
+@pass_scale
+def show_workspace(scale: Scale, name: str) -> None:
+    """All of one workspace, as JSON."""
+    print_json(scale.workspaces.find(name))
+
+
 @workspace.command("create", example="scale workspace create results.json")
+@document_argument
+@dry_run_option
+@format_option
+@pass_scale
+def create_workspace(scale: Scale, document: str, dry_run: bool, output: str) -> None:
+    """Make a workspace of the JSON in FILE; - is standard input."""
+    wanted = read_valid(document, scale.workspaces.validate, dry_run)
+    if wanted is not None:
+        show_facts("workspace", scale.workspaces.create(wanted), NAMED_WORKSPACE, output)
+
+
+@workspace.command("edit", example="scale workspace edit results changes.json")
+@click.argument("name")
 @document_argument
 @format_option
 @pass_scale
-def create_workspace(scale: Scale, document: str, output: str) -> None:
-    """Make a workspace of the JSON in FILE; - is standard input."""
-    made = scale.workspaces.create(read_document(document))
-    show_facts("workspace", made, [("workspace", lambda row: row["id"]), ("name", lambda row: row["name"])], output)
+def edit_workspace(scale: Scale, name: str, document: str, output: str) -> None:
+    """Change a workspace by the fields of the JSON in FILE; all others stay as they are. - is standard input."""
+    changed = scale.workspaces.edit(scale.workspaces.find(name)["id"], read_document(document))
+    show_facts("workspace", changed, NAMED_WORKSPACE, output)
 
 
 @click.group("queue", cls=Group)
@@ -154,6 +214,14 @@ def list_files(scale: Scale, name: str | None, limit: int, output: str) -> None:
     show_rows("file", scale.files.list(file_name=name, limit=limit or None), columns, output)
 
 
+@file.command("show", example="scale file show 31")
+@click.argument("file_id", type=int)
+@pass_scale
+def show_file(scale: Scale, file_id: int) -> None:
+    """All that is known of one file, as JSON."""
+    print_json(scale.files.get(file_id))
+
+
 @file.command("download", example="scale file download 31 --to ridge.tif")
 @click.argument("file_id", type=int)
 @click.option("--to", "path", metavar="FILE", help="Where to; its own name in this directory otherwise.")
@@ -168,3 +236,7 @@ def download_file(scale: Scale, file_id: int, path: str | None) -> None:
     except OSError as error:
         raise Wrong(f"{to}: {error.strerror}") from error
     say(f"{to}: {size(count)}")
+
+
+def _versioned(title: str) -> list[Column]:
+    return [(title, lambda row: row["id"]), ("name", name_of)]

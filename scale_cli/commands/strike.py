@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
-from scale_cli.app import Group, document_argument, pass_scale, read_document
-from scale_cli.output import ago, format_option, print_json, say, show_facts, show_rows
+from scale_cli.app import Group, document_argument, dry_run_option, pass_scale, read_document, read_valid
+from scale_cli.output import Column, ago, format_option, print_json, show_facts, show_rows
 from scale_client import Scale
+
+NAMED: list[Column] = [("strike", lambda row: row["id"]), ("name", lambda row: row["name"])]
 
 
 @click.group("strike", cls=Group)
@@ -52,16 +54,22 @@ def show_strike(scale: Scale, name: str, output: str) -> None:
 
 @strike.command("create", example="scale strike create landsat.json")
 @document_argument
-@click.option("--dry-run", is_flag=True, help="Only say what is wrong with it or doubtful.")
+@dry_run_option
 @format_option
 @pass_scale
 def create_strike(scale: Scale, document: str, dry_run: bool, output: str) -> None:
     """Begin to watch a directory. FILE is JSON: name, title, description, configuration; - is standard input."""
-    wanted = read_document(document)
-    for warning in scale.strikes.validate(wanted)["warnings"]:
-        say(f"warning: {warning['details']}")
-    if dry_run:
-        say("nothing was created")
-        return
-    made = scale.strikes.create(wanted)
-    show_facts("strike", made, [("strike", lambda row: row["id"]), ("name", lambda row: row["name"])], output)
+    wanted = read_valid(document, scale.strikes.validate, dry_run)
+    if wanted is not None:
+        show_facts("strike", scale.strikes.create(wanted), NAMED, output)
+
+
+@strike.command("edit", example="scale strike edit landsat changes.json")
+@click.argument("name")
+@document_argument
+@format_option
+@pass_scale
+def edit_strike(scale: Scale, name: str, document: str, output: str) -> None:
+    """Change a Strike by the fields of the JSON in FILE, of title, description, configuration; - is standard input."""
+    changed = scale.strikes.edit(scale.strikes.find(name)["id"], read_document(document))
+    show_facts("strike", changed, NAMED, output)

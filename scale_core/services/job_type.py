@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from scale_core.db.job import Error, JobType, JobTypeRevision
 from scale_core.db.recipe import RecipeType
 from scale_core.db.session import QUEUE_CHANNEL, notify
+from scale_core.digests import digest_of
 from scale_core.documents import error_interface, job_interface, recipe_definition
 from scale_core.domain.job_interface import JobInterface
 from scale_core.domain.recipe import check_connections
@@ -187,6 +188,9 @@ def _check(
             warnings += more
     if fields.get("docker_privileged") and not fields.get("docker_image"):
         warnings.append(Warning_("docker_privileged", "docker_privileged has no effect without a docker_image"))
+    elif fields.get("docker_privileged") and digest_of(fields["docker_image"]) is None:
+        reason = "runs only an image that is named by its digest, NAME@sha256:…, and no tag"
+        warnings.append(Warning_("docker_privileged", f"docker_privileged {reason}"))
     if problems or interface is None or mapping is None:
         raise Invalid(problems=problems)
     return interface, mapping, warnings

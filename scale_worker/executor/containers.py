@@ -16,11 +16,13 @@ from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound
+from docker.transport import UnixHTTPAdapter
 from docker.types import DeviceRequest, Mount
 from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
+from scale_core.digests import may_be_privileged
 from scale_core.settings import Settings
 from scale_worker.executor.cancel import Cancellation
 from scale_worker.executor.cgroups import Account, can_account
@@ -32,6 +34,7 @@ WORKSPACES_DIRECTORY = "/scale/workspace_mounts"
 MIN_MEM = 6.0  # MiB; engines refuse less
 JOB_UID = 7498  # has no privileges; the documentation's user for algorithms
 CALL_TIMEOUT_S = 120.0
+_KEPT_CONNECTIONS = 64  # while nobody uses them
 _STREAM_CHUNK = 64 * 1024
 _SLOT_LOOK_S = 1.0
 _PROGRESS_S = 2.0
@@ -87,16 +90,31 @@ class ContainerJob:
     gpus: Sequence[str] = ()
 
 
+class _OneEngine(UnixHTTPAdapter):
+    """One pool of connections for all calls. The SDK's own makes one for each address, and each container has several:
+    every call would open a connection, and making pools took half of the CPU that a container costs here.
+    """
+
+    def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:
+        return super().get_connection("http+docker://localhost", proxies)
+
+
 class _Client(docker.APIClient):
     """The SDK attaches and pulls without a time-out; here no call is without: an engine that hangs must hold up no job.
 
     Both limits are seconds without a byte. An attached stream is given up by its own rules.
     """
 
+    _custom_adapter: Any
+
     def __init__(self, call_timeout_s: float, pull_timeout_s: float) -> None:
         self._pull_timeout_s = pull_timeout_s
-        options: dict[str, Any] = {"version": "auto", "timeout": call_timeout_s, "max_pool_size": 256}
-        super().__init__(**options, **docker.utils.kwargs_from_env())
+        options: dict[str, Any] = {"timeout": call_timeout_s, "max_pool_size": _KEPT_CONNECTIONS}
+        super().__init__(version="auto", **options, **docker.utils.kwargs_from_env())
+        if _is_local(self):
+            self._custom_adapter = _OneEngine(self._custom_adapter.socket_path, **options)
+            self.mount("http+docker://", self._custom_adapter)
+            self.trust_env = False  # it is looked up for each call, and no proxy is on the way to a socket
 
     def send(self, request: Any, **options: Any) -> Any:
         if options.get("timeout") is None:
@@ -121,11 +139,8 @@ class Engine:
 
         Raises Failed when it cannot be started: no engine, no image, no such program, privileges not allowed.
         """
-        if job.privileged and not self._settings.node_allow_privileged:
-            raise Failed(
-                DOCKER_TASK_LAUNCH,
-                "this node runs no privileged containers: set SCALE_NODE_ALLOW_PRIVILEGED=1 for its agent to allow",
-            )
+        if job.privileged:
+            self._require_privileges(job.image)
         api = self.api()
         account = self._account(api, job)
         if account is not None:
@@ -140,6 +155,18 @@ class Engine:
         return replace(
             ended, cpu_s=cpu_s, mem_peak=mem_peak, is_out_of_memory=ended.is_out_of_memory or is_killed_for_it
         )
+
+    def _require_privileges(self, image: str) -> None:
+        """A digest stands for what was looked at; what a tag stands for, whoever may push decides. Raises Failed."""
+        if not self._settings.node_allow_privileged:
+            reason = "set SCALE_NODE_ALLOW_PRIVILEGED=1 for its agent to allow"
+            raise Failed(DOCKER_TASK_LAUNCH, f"this node runs no privileged containers: {reason}")
+        if may_be_privileged(image, self._settings.privileged_images):
+            return
+        fix = "name it by its digest, NAME@sha256:…"
+        if self._settings.privileged_images:
+            fix += ", which SCALE_PRIVILEGED_IMAGES must have"
+        raise Failed(DOCKER_TASK_LAUNCH, f"the image {image} may not run privileged: {fix}")
 
     def _account(self, api: Any, job: ContainerJob) -> Account | None:
         """None where what containers used cannot be known: cgroups of version 2, an engine elsewhere."""
@@ -369,10 +396,13 @@ def _stop(api: Any, container: str, stream: Any, force: bool) -> None:
 
 
 def _close(stream: Any) -> None:
-    """Close an attached stream and its socket, which the SDK keeps open as long as any part of the answer lives."""
+    """Close an attached stream and its socket, which the SDK keeps open as long as any part of the answer lives.
+
+    The connection first: closing the answer gives it back to the pool, and from then on it is somebody else's.
+    """
     response = getattr(stream, "_response", None)
     connection = getattr(getattr(response, "raw", None), "_connection", None)
-    for part in (response, connection, stream):
+    for part in (connection, response, stream):
         if part is not None:
             part.close()
 

@@ -155,6 +155,8 @@ def executor_config(settings: Settings) -> ExecutorConfig:
         "SCALE_EXECUTOR_IDLE_S": f"{settings.executor_idle_s:g}",
         "SCALE_SECRETS_DIR": settings.secrets_dir,
     }
+    if settings.privileged_images:
+        environment["SCALE_PRIVILEGED_IMAGES"] = ",".join(settings.privileged_images)
     if settings.docker_paths:
         environment["SCALE_DOCKER_PATHS"] = ";".join(f"{here}={there}" for here, there in settings.docker_paths.items())
     if settings.mounts:

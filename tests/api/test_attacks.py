@@ -373,6 +373,14 @@ def test_no_job_type_chooses_how_its_container_meets_the_host(client: FlaskClien
         assert word not in answer.text
 
 
+@pytest.mark.parametrize(("image", "is_warned"), [("image:1", True), (f"image@sha256:{'a' * 64}", False)])
+def test_privileges_of_an_image_that_may_move_are_warned_of(client: FlaskClient, image: str, is_warned: bool) -> None:
+    body = {"name": "t", "version": "1", "interface": factories.interface(), "docker_image": image}
+    warned = client.post("/job-types/validation/", json={**body, "docker_privileged": True}).get_json()["warnings"]
+    assert [each["id"] for each in warned] == ["docker_privileged"] * is_warned
+    assert client.post("/job-types/validation/", json=body).get_json()["warnings"] == []
+
+
 # ------------------------------------------------------------------------------------------------ wider than oneself
 
 

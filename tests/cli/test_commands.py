@@ -204,6 +204,67 @@ def test_strikes_and_ingests(scale: Run, world: World, tmp_path: Path) -> None:
     assert scale("ingest", "retry", world.ingest.id).code == 2
 
 
+def made_of_json(world: World) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """By noun, what can be made of JSON: a document whose last field nobody reads, and one that is refused."""
+    interface = {"version": "1.0", "command": "/bin/true", "command_arguments": ""}
+    named = {"name": "by-command", "title": "T", "unheard_of": 1}
+    definition = {"version": "1.0", "jobs": [{"name": "one", "job_type": {"name": "nobody", "version": "1.0"}}]}
+    return {
+        "job-type": ({"version": "1.0", "interface": interface, **named}, {"version": "1.0", **named}),
+        "recipe-type": (
+            {"version": "1.0", "definition": {"version": "1.0", "jobs": []}, **named},
+            {"version": "1.0", "definition": definition, **named},
+        ),
+        "workspace": ({"json_config": {"broker": {"type": "host", "host_path": "/data/made"}}, **named}, named),
+        "strike": ({"configuration": factories.strike_configuration(world.raw, "localhost:/tmp"), **named}, named),
+    }
+
+
+@pytest.mark.parametrize("noun", ["job-type", "recipe-type", "workspace", "strike"])
+def test_the_catalogue_is_made_and_changed_by_json(
+    noun: str, scale: Run, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = made_of_json(world)[noun]
+    path = tmp_path / "made.json"
+    path.write_text(json.dumps(good))
+
+    tried = scale(noun, "create", path, "--dry-run")
+    assert (tried.code, tried.out) == (0, "")
+    assert re.search("warning: .*unheard_of", tried.err)
+    assert tried.err.endswith("nothing was created\n")
+    assert scale(noun, "show", "by-command").code == 2, "a dry run makes nothing"
+
+    with path.open() as standard_input:
+        monkeypatch.setattr("sys.stdin", standard_input)
+        made = scale(noun, "create", "-", "-o", "name")
+    assert re.fullmatch(rf"{noun}/\d+\n", made.out), made.err
+    assert "unheard_of" in made.err, "warnings are told, and stop nothing"
+    again = scale(noun, "create", path)
+    assert (again.code, again.out) == (2, ""), "the name is taken"
+
+    path.write_text('{"title": "Another"}')
+    assert scale(noun, "edit", "by-command", path, "-o", "name").out == made.out
+    assert re.search(r"title\W+Another", scale(noun, "show", "by-command").out)
+    assert scale(noun, "edit", "nobody", path).code == 2
+
+    wrong: list[Any] = [bad, [], {"name": 1}]
+    for refused in wrong:
+        path.write_text(json.dumps(refused))
+        for arguments in ((noun, "create", path), (noun, "create", path, "--dry-run")):
+            ended = scale(*arguments)
+            assert (ended.code, ended.out) == (2, ""), refused
+            assert ended.err.startswith("scale: "), ended.err
+    assert (scale(noun, "create", tmp_path / "nothing.json").code, scale(noun, "create").code) == (2, 2)
+
+
+def test_nothing_is_made_where_nobody_answers(scale: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scale_client.connection.PAUSE_S", 0.0)
+    path = tmp_path / "made.json"
+    path.write_text("{}")
+    for noun in ("job-type", "recipe-type", "workspace", "strike"):
+        assert scale("--url", "http://127.0.0.1:1", noun, "create", path).code == 3
+
+
 def test_lists_to_look_things_up(scale: Run, world: World) -> None:
     assert world.job_type.name in scale("job-type", "list").out
     assert json.loads(scale("job-type", "show", world.job_type.name).out)["id"] == world.job_type.id
@@ -211,6 +272,7 @@ def test_lists_to_look_things_up(scale: Run, world: World) -> None:
     assert world.raw.name in scale("workspace", "list").out
     assert re.search(rf"{world.queued.id} .*no offer handler is running", scale("queue", "list").out)
     assert world.source.file_name in scale("file", "list", "--name", world.source.file_name).out
+    assert json.loads(scale("file", "show", world.source.id).out)["file_name"] == world.source.file_name
 
 
 def test_status_and_pauses(scale: Run, world: World) -> None:

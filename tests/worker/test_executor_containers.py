@@ -4,17 +4,20 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import docker
+import psutil
 import pytest
 
 from scale_core.domain.execution import ExecutionSpec, Input, Outcome
 from scale_worker.executor import cgroups, orphans
 from scale_worker.executor.cancel import KILLED
 from scale_worker.executor.containers import ContainerJob, Engine, create_config
+from scale_worker.executor.execution import run_execution
 from scale_worker.executor.gpus import Gpus
 from tests.docker_images import busybox_image
 from tests.worker.executions import Bench, file_output, prop
@@ -87,6 +90,27 @@ def test_an_image_with_its_own_entrypoint(bench: Bench) -> None:
     assert (outcome.succeeded, outcome.stdout) == (True, "entrypoint a $(x) b\n")
 
 
+def test_calls_share_connections(bench: Bench) -> None:
+    """Executions at once too: an attached stream that is closed takes nobody else's connection with it."""
+
+    def unix_sockets() -> int:
+        return len(psutil.Process().net_connections("unix"))
+
+    before = unix_sockets()
+    for _ in range(4):
+        assert bench.run(spec(bench, "'echo one'")).stdout == "one\n"
+    assert unix_sockets() - before <= 2, "one after the other, the calls need one connection and one for the stream"
+
+    def run(number: int) -> Outcome:
+        name = f"{bench.root.name}-{os.getpid()}-together-{number}"
+        asked = spec(bench, f"'echo {number}; sleep 0.{number}'", task_id=name)
+        return run_execution(asked, bench.root / name, bench.node, bench.cancellation())
+
+    with ThreadPoolExecutor(9) as pool:
+        outcomes = list(pool.map(run, range(9)))
+    assert [(each.succeeded, each.stdout) for each in outcomes] == [(True, f"{number}\n") for number in range(9)]
+
+
 def test_exit_code(bench: Bench, client: docker.DockerClient) -> None:
     outcome = bench.run(spec(bench, "'echo out; echo err >&2; exit 3'"))
     assert (outcome.succeeded, outcome.error, outcome.job.exit_code) == (False, None, 3)
@@ -121,12 +145,40 @@ def test_the_host_s_network_where_nothing_else_is_said(tmp_path: Path) -> None:
     assert here.run(spec(here, "'ls /sys/class/net'")).stdout.split() == sorted(os.listdir("/sys/class/net"))
 
 
-def test_a_node_s_own_word_on_privileges_wins(tmp_path: Path) -> None:
-    script = "'mount -t tmpfs none /mnt && echo mounted'"
+def test_a_node_s_own_word_on_privileges_wins(tmp_path: Path, client: docker.DockerClient) -> None:
+    pinned = {"docker_privileged": True, "docker_image": client.images.get(busybox_image()).id}
     willing = Bench(tmp_path, {"SCALE_ALLOW_PRIVILEGED": "0", "SCALE_NODE_ALLOW_PRIVILEGED": "1"})
-    assert "runs no privileged" not in willing.run(spec(willing, script, docker_privileged=True)).message
+    assert privileges(willing, **pinned) == ALL
     careful = Bench(tmp_path, {"SCALE_ALLOW_PRIVILEGED": "1", "SCALE_NODE_ALLOW_PRIVILEGED": "0"})
-    assert "runs no privileged" in careful.run(spec(careful, script, docker_privileged=True)).message
+    assert "runs no privileged" in privileges(careful, **pinned)
+
+
+def test_only_images_by_digest_have_privileges(tmp_path: Path, client: docker.DockerClient) -> None:
+    mine, other = str(client.images.get(busybox_image()).id), f"elsewhere/other@sha256:{'0' * 64}"
+    for allowed, image, answer in (
+        ("", busybox_image(), "name it by its digest"),
+        ("", f"{busybox_image()}@sha256:12", "name it by its digest"),
+        ("", mine, ALL),
+        (f"{other}, {mine}", mine, ALL),
+        (f"{other}, {mine}", busybox_image(), "SCALE_PRIVILEGED_IMAGES"),
+        (other, mine, "SCALE_PRIVILEGED_IMAGES"),
+    ):
+        node = Bench(tmp_path, {"SCALE_NODE_ALLOW_PRIVILEGED": "1", "SCALE_PRIVILEGED_IMAGES": allowed})
+        assert answer in privileges(node, docker_privileged=True, docker_image=image), (allowed, image)
+    node = Bench(tmp_path, {"SCALE_PRIVILEGED_IMAGES": other})
+    assert int(privileges(node, docker_image=busybox_image()), 16) == 0, "without privileges any image does"
+
+
+ALL = "all"
+
+
+def privileges(node: Bench, **more: Any) -> str:
+    """The capabilities of a job as the kernel tells them, or why it does not run."""
+    outcome = node.run(spec(node, "'sed -n s/^CapEff:.//p /proc/self/status'", **more))
+    if not outcome.succeeded:
+        # an engine that is itself a container has not all to give, and says so once it was asked for them
+        return ALL if "apply caps" in outcome.message else outcome.message
+    return ALL if int(outcome.stdout, 16) > 2**32 else outcome.stdout.strip()
 
 
 def test_gpus_are_asked_of_the_engine_by_their_ids(tmp_path: Path, client: docker.DockerClient) -> None:
