@@ -135,5 +135,25 @@ def test_find_a_file_by_a_part_of_its_name(page: Page, world: World) -> None:
     page.get_by_label("Name of the file").fill("s_doc")  # no wildcard
     expect(page.get_by_text("No file matches these filters.")).to_be_visible()
     page.get_by_label("Name of the file").fill("tes.do")
-    expect(page.locator("tbody tr")).to_have_count(1)
-    expect(page.locator("tbody")).to_contain_text("notes.doc")
+    found = page.get_by_role("table", name="Files as they came in").locator("tbody tr")
+    expect(found).to_have_count(1)
+    expect(found).to_contain_text("notes.doc")
+
+
+def test_look_at_footprints_as_they_were_recorded(page: Page, world: World) -> None:
+    open_page(page, "/files")
+    footprints = page.locator(".footprint")
+    expect(footprints).to_have_count(3)
+    expect(page.locator(".panel-aside", has_text="3 footprints of this page")).to_be_visible()
+    slider = page.get_by_role("slider", name="Recorded until")
+    slider.press("Home")
+    expect(footprints).to_have_count(1)
+    expect(page.locator(".slider")).to_contain_text("2026-01-02 03:04:05")
+    slider.fill("60")
+    expect(footprints).to_have_count(2)
+    slider.press("End")
+    expect(footprints).to_have_count(3)
+    page.get_by_role("button", name="Whole world").click()
+    footprints.first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("features.geojson")
+    expect(page.get_by_role("heading", name="What it was made from")).to_be_visible()

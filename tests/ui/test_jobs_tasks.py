@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.journeys.scale_process import Scale
 from tests.patience import wait_for
 from tests.ui.browser import open_page
 from tests.ui.conftest import Watched
-from tests.ui.world import World
+from tests.ui.world import World, shell_type
 
 
 def test_find_why_a_job_waits(page: Page, world: World) -> None:
@@ -124,3 +124,70 @@ def test_what_the_api_refuses_is_shown_in_its_words(page: Page, watched: Watched
     watched.expects_refusal = True
     page.goto("/ui/jobs/99999999")
     expect(page.get_by_role("alert")).to_contain_text("There is no job with the id 99999999.")
+
+
+def test_rows_stay_under_the_pointer_while_others_come_in(page: Page, world: World, scale: Scale) -> None:
+    watched_type = shell_type(scale, "watched", "exit 0", title="Watched")
+    given = [{"name": "scene", "file_id": world.source}]
+    old = scale.queue(watched_type, input_data=given)
+    scale.until(old, "COMPLETED")
+    open_page(page, f"/jobs?job_type_id={watched_type['id']}")
+    rows = page.locator("tbody tr")
+    expect(rows).to_contain_text(["Completed"])
+    rows.first.hover()
+    expect(page.get_by_text("The rows stay in place while the pointer is on them.")).to_be_visible()
+    new = scale.queue(watched_type, input_data=given)
+    show = page.get_by_role("button", name="Show 1 changed job")
+    expect(show).to_be_visible()
+    expect(rows).to_have_count(1)
+    expect(rows.first.get_by_role("link").first).to_have_text(str(old))
+    show.click()
+    expect(rows.first.get_by_role("link").first).to_have_text(str(new))
+    expect(rows.first).to_contain_text("Completed")  # live, without a reload
+
+
+def test_times_are_relative_and_the_absolute_one_is_on_hover(page: Page, world: World) -> None:
+    open_page(page, "/jobs")
+    changed = page.locator("tbody time").first
+    expect(changed).to_have_text(re.compile(r"^(now|\d+ (s|min|h) ago)$"))
+    expect(changed).to_have_attribute("title", re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"))
+    page.get_by_role("button", name="Clock:").click()
+    expect(changed).to_have_attribute("title", re.compile(r" UTC$"))
+
+
+def test_skeletons_stand_where_data_will(page: Page, world: World) -> None:
+    late: list[Route] = []
+    may_answer = False
+    page.route(re.compile(r"/jobs/\?"), lambda route: route.continue_() if may_answer else late.append(route))
+    page.goto("/ui/jobs")
+    expect(page.locator("tbody .skeleton").first).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Priority")).to_be_visible()
+    may_answer = True
+    for route in late:
+        route.continue_()
+    expect(page.get_by_role("link", name=str(world.waiting), exact=True)).to_be_visible()
+    expect(page.locator("main .skeleton")).to_have_count(0)
+
+
+def test_give_waiting_jobs_another_priority(page: Page, world: World, scale: Scale) -> None:
+    jobs = [scale.queue(scale.get(f"job-types/{world.giant}/"),
+                        input_data=[{"name": "scene", "file_id": world.source}]) for _ in range(2)]  # fmt: skip
+    open_page(page, f"/jobs?job_type_id={world.giant}&status=QUEUED")
+    for job in jobs:
+        page.get_by_role("checkbox", name=f"Select {job}", exact=True).check()
+    page.get_by_role("button", name="Priority…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Priority").fill("3")
+    dialog.get_by_role("button", name="Give it").click()
+    expect(page.get_by_role("status")).to_contain_text("2 jobs given the priority 3")
+    waiting = {row["job_id"]: row["priority"] for row in scale.results("queue/")}
+    assert [waiting[job] for job in jobs] == [3, 3]
+    for job in jobs:
+        scale.patch(f"jobs/{job}/", {"status": "CANCELED"})
+
+
+def test_from_a_bar_of_the_overview_to_the_jobs_of_that_hour(page: Page, world: World) -> None:
+    open_page(page, "/")
+    page.locator(".chart .leads").last.click()
+    expect(page).to_have_url(re.compile(r"/ui/jobs\?status=COMPLETED&status=FAILED&status=CANCELED&started=.+&ended="))
+    expect(page.locator("tbody tr").first).to_be_visible()

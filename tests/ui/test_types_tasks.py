@@ -100,3 +100,27 @@ def test_compare_two_versions_of_a_type(page: Page, scale: Scale) -> None:
     page.get_by_label("Beside this, 2.0").select_option("1.0")
     page.get_by_role("link", name="Go to 1.0").click()
     expect(page).to_have_url(re.compile(rf"/ui/job-types/{first['id']}$"))
+
+
+def test_see_on_which_files_a_rule_would_have_fired_before_it_is_saved(
+    page: Page, scale: Scale, watched: Watched
+) -> None:
+    watched.expects_refusal = True  # of a rule that cannot be
+    inputs = [{"name": "scene", "type": "file", "media_types": ["text/plain"]}]
+    made = scale.make_job_type("ruled", "true", "${scene}", title="Ruled", inputs=inputs)
+    open_page(page, f"/job-types/{made['id']}/edit")
+    rule = page.get_by_label("Trigger rule")
+    condition = '"condition": {"media_type": "text/plain", "data_types": ["%s"]}'
+    data = '"data": {"input_data_name": "scene", "workspace_name": "found"}'
+    text = '{"type": "INGEST", "configuration": {"version": "1.0", ' + condition + ", " + data + "}}"
+    rule.fill(text % "scene")
+    page.get_by_role("button", name="On which files would it have fired?").click()
+    expect(page.get_by_role("link", name="scene_harbour.txt")).to_be_visible()
+    rule.fill(text % "nothing-is-called-so")
+    expect(page.get_by_role("link", name="scene_harbour.txt")).to_have_count(0)  # said of another rule
+    page.get_by_role("button", name="On which files would it have fired?").click()
+    expect(page.get_by_text("On none of the files that there are.")).to_be_visible()
+    rule.fill((text % "scene").replace('"input_data_name": "scene"', '"input_data_name": "picture"'))
+    page.get_by_role("button", name="On which files would it have fired?").click()
+    expect(page.get_by_role("alert")).to_contain_text("picture")
+    assert scale.get(f"job-types/{made['id']}/")["trigger_rule"] is None

@@ -11,6 +11,7 @@ import { EditorForm, Judgement, problemsOf, TextField, useValidation } from "../
 import { Graph } from "../parts/graph";
 import { Page, Panel, Refusal, Skeleton } from "../parts/page";
 import { Revisions } from "../parts/revisions";
+import { RulePreview } from "../parts/rule-preview";
 import { type Aspect, Versions } from "../parts/versions";
 import { graphOf } from "./recipe";
 
@@ -156,6 +157,9 @@ function Editor({ type, etag, reload }: EditorProps) {
                 hint="Which files start it; empty: none."
               />
             </div>
+            {type && rule && !(rule instanceof Error) && (
+              <RulePreview rule={rule} target={{ recipe_type_id: type.id }} />
+            )}
           </Panel>
         </div>
         <div class="editor-side">

@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { go } from "../core/address";
 import { absolute, short } from "../core/format";
 import { isDark, isUtc } from "../core/settings";
 import { colourOf } from "./save";
@@ -21,12 +22,14 @@ export interface Bar {
   /** What stands below it; most bars have nothing. */
   tick?: string | undefined;
   parts: readonly Part[];
+  /** Where a click leads. */
   href?: string | undefined;
 }
 
 const TALL = 132;
 const SMALL = 64;
 const FOOT = 20;
+const DAY_STEPS = [1, 2, 7, 14, 28, 91, 182, 364].map((days) => days * 86_400);
 const HOUR_S = 3600; // shown before and after the only time that there is
 
 function total(bar: Bar): number {
@@ -69,7 +72,13 @@ export function Bars({ caption, bars, isSmall = false }: { caption: string; bars
             const x = left + place * step;
             return (
               // biome-ignore lint/a11y/noStaticElementInteractions: hovering shows what the table tells anyway
-              <g key={bar.label} onMouseEnter={() => setAt(place)} onMouseLeave={() => setAt(null)}>
+              <g
+                key={bar.label}
+                class={bar.href && "leads"}
+                onMouseEnter={() => setAt(place)}
+                onMouseLeave={() => setAt(null)}
+                onClick={() => bar.href && go(bar.href)}
+              >
                 <rect class={`hover ${at === place ? "is-at" : ""}`} x={x} y={0} width={step} height={height} />
                 {bar.parts.map((part) => {
                   if (!part.value) return null;
@@ -225,11 +234,15 @@ export function Lines({ caption, times, lines, height = 220, isDaily = false }: 
         y: { range: (_plot, _low, high) => [0, roundUp(high || 1)] },
       },
       axes: [
-        { ...axis, values: (_plot, marks, _axis, _space, step) => marks.map((mark) => clock(mark, step, utc)) },
+        {
+          ...axis,
+          ...(isDaily ? { incrs: DAY_STEPS } : {}),
+          values: (_plot, marks, _axis, _space, step) => marks.map((mark) => clock(mark, step, utc)),
+        },
         { ...axis, size: 52, values: (_plot, marks) => marks.map((mark) => short(mark)) },
       ],
       series: [
-        { value: isDaily ? "{YYYY}-{MM}-{DD}" : "{YYYY}-{MM}-{DD} {HH}:{mm}" },
+        { label: isDaily ? "Day" : "Time", value: isDaily ? "{YYYY}-{MM}-{DD}" : "{YYYY}-{MM}-{DD} {HH}:{mm}" },
         ...lines.map((line) => ({
           label: line.name,
           stroke: colour(line.tone),
