@@ -12,8 +12,10 @@ from typing import Any
 
 from celery import Celery
 from kombu import Exchange, Queue
+from kombu.transport import redis as redis_transport
 
 from scale_core.settings import Settings
+from scale_worker.redis_channel import Channel
 
 
 class QueueName(StrEnum):
@@ -31,6 +33,8 @@ TASK_ROUTES = {
 }
 SWEEP_EXPIRES_S = 30.0
 TASK_LIMIT_S = 600
+
+redis_transport.Transport.Channel = Channel
 
 
 def _broker_options(url: str) -> dict[str, Any]:
