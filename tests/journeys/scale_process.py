@@ -199,8 +199,11 @@ def strike_configuration(directory: Path, rules: list[dict[str, Any]], suffix: s
 
 
 @contextmanager
-def scale(home: Path, **environment: str) -> Iterator[Scale]:
-    """A server of its own until the end of the block; stopped in order, and nothing may be left over."""
+def scale(home: Path, checkout: Path = CHECKOUT, **environment: str) -> Iterator[Scale]:
+    """A server of its own until the end of the block; stopped in order, and nothing may be left over.
+
+    `checkout` may be of another version: its packages are looked for there alone.
+    """
     home.mkdir(parents=True, exist_ok=True)
     port = ports.free_port()
     env = {
@@ -209,12 +212,13 @@ def scale(home: Path, **environment: str) -> Iterator[Scale]:
         "SCALE_TEST_HOME": str(home),
         "SCALE_PORT": str(port),
         "SCALE_API_WORKERS": "1",
+        "PYTHONPATH": str(checkout),
         **environment,
     }
     with (home / "server.out").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "scale_server"],
-            cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            cwd=checkout, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
     running = Scale(home, f"http://127.0.0.1:{port}/", process)
