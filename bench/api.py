@@ -94,7 +94,7 @@ def measure(options: argparse.Namespace) -> ApiResult:
         url = postgres.start(home)
         say(f"making {options.jobs} jobs ({home})")
         began = time.monotonic()
-        job_type = _fill(url, options.jobs)
+        job_type = fill(url, options.jobs)
         say(f"made in {time.monotonic() - began:.0f} s")
         floors = _floors()
         with serve(home, url) as (port, process):
@@ -112,7 +112,7 @@ def measure(options: argparse.Namespace) -> ApiResult:
     return ApiResult(options.jobs, CLIENTS, measured, load=tuple(round(value, 2) for value in load))
 
 
-def _fill(url: str, jobs: int) -> int:
+def fill(url: str, jobs: int) -> int:
     """Migrate, seed and add the rows; the id of a job type."""
     os.environ["SCALE_DATABASE_URL"] = url
     command.upgrade(Config(CHECKOUT / "alembic.ini"), "head")

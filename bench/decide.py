@@ -23,10 +23,11 @@ import psycopg2
 from bench.report import SchedulerResult, say
 from bench.rows import make_no_op_type, migrate, queue_jobs, sqlalchemy_url
 from bench.server import BenchFailed, tree_cpu_s
-from scale_core.db.session import make_engine, make_sessions
+from scale_core.db.session import make_engine, make_sessions, transaction
 from scale_core.domain.job import Resources
 from scale_core.domain.places import Offer
 from scale_core.domain.task import TaskUpdate
+from scale_core.services import scheduling
 from scale_core.services.node import Agent
 from scale_core.timestamps import utcnow
 from scale_server import postgres
@@ -77,11 +78,14 @@ def measure(options: argparse.Namespace) -> SchedulerResult:
         say(f"queueing {waiting} jobs ({home})")
         queue_jobs(database, make_no_op_type(url), waiting)
         database.close()
-        engine = make_engine(sqlalchemy_url(url))
+        engine = make_engine(sqlalchemy_url(url), pool_size=2, pool_pre_ping=False)  # as the process does
         inbox: SimpleQueue[Any] = SimpleQueue()
         agents = Agents(options.agents, inbox)
-        config = HandlerConfig(ExecutorConfig("executor", Resources(0.1, 64.0)), "bench")
-        handler = OfferHandler(make_sessions(engine), agents, inbox, config, lambda _: None, utcnow)
+        sessions = make_sessions(engine)
+        with transaction(sessions) as session:
+            epoch = scheduling.begin_epoch(session)
+        config = HandlerConfig(ExecutorConfig("executor", Resources(0.1, 64.0)), "bench", epoch=epoch)
+        handler = OfferHandler(sessions, agents, inbox, config, lambda _: None, utcnow)
         listed = [Agent(each, f"node-{each}", 5051, total=NODE) for each in agents.ids]
         inbox.put(Subscribed("framework", "localhost", 5050))
         inbox.put(AgentsListed(tuple(listed)))

@@ -243,14 +243,56 @@ class RecipesResult:
         Console().print(table)
 
 
+@dataclass(frozen=True)
+class IdlePart:
+    """`pss_mib` is memory with a fair share of what is shared, `cpu_percent` of one core."""
+
+    processes: int
+    pss_mib: float
+    cpu_percent: float
+
+
+@dataclass(frozen=True)
+class IdleResult:
+    """What each part of Scale took for `seconds` without work."""
+
+    seconds: float
+    parts: Mapping[str, IdlePart]
+    bench: str = "idle"
+    load: tuple[float, ...] = ()  # of the machine before: 1, 5 and 15 minutes
+    cores: int = os.cpu_count() or 1
+
+    @property
+    def total(self) -> IdlePart:
+        parts = self.parts.values()
+        return IdlePart(
+            processes=sum(part.processes for part in parts),
+            pss_mib=round(sum(part.pss_mib for part in parts), 1),
+            cpu_percent=round(sum(part.cpu_percent for part in parts), 2),
+        )
+
+    def to_json(self) -> str:
+        return json.dumps({**asdict(self), "total": asdict(self.total)})
+
+    def show(self) -> None:
+        table = Table(title=f"Scale without work, {self.seconds:.0f} s, {self.cores} cores")
+        for column in ("", "processes", "PSS, MiB", "CPU, % of one core"):
+            table.add_column(column, justify="right" if column else "left")
+        ordered = sorted(self.parts.items(), key=lambda item: -item[1].pss_mib)
+        for name, part in [*ordered, ("all", self.total)]:
+            table.add_row(name, f"{part.processes}", f"{part.pss_mib:.1f}", f"{part.cpu_percent:.2f}")
+        table.caption = f"load before: {' '.join(f'{value:.2f}' for value in self.load)}"
+        Console().print(table)
+
+
 def say(message: str) -> None:
     """Progress, beside the results."""
     print(message, file=sys.stderr, flush=True)
 
 
-def show(result: JobsResult | ApiResult | SchedulerResult | IngestResult | RecipesResult) -> None:
+def show(result: JobsResult | ApiResult | SchedulerResult | IngestResult | RecipesResult | IdleResult) -> None:
     """The table, and as the last line the JSON object."""
-    if isinstance(result, ApiResult | SchedulerResult | IngestResult | RecipesResult):
+    if isinstance(result, ApiResult | SchedulerResult | IngestResult | RecipesResult | IdleResult):
         result.show()
         print(result.to_json())
         return

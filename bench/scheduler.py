@@ -197,7 +197,7 @@ def simulated_scale(agents: int) -> Iterator[SimulatedScale]:
         }  # fmt: skip
         commands = {
             "cluster": ["bench.cluster", "--port", str(port), "--agents", str(agents)],
-            "beat": ["celery", "-A", "scale_worker.celery_app", "beat", "-s", str(home / "beat"), "--pidfile="],
+            "beat": ["celery", "-A", "scale_worker.celery_bare", "beat", "-s", str(home / "beat"), "--pidfile="],
             "worker": [
                 "celery",
                 "-A",

@@ -32,10 +32,11 @@ _OPEN = ("PENDING", "QUEUED", "RUNNING")
 _NAMES = {
     "gunicorn": "api",
     "celery_app worker": "worker",
-    "celery_app beat": "beat",
-    "celery_app flower": "flower",
+    "celery_bare beat": "beat",
+    "celery_bare flower": "flower",
     "scale_worker.mesos": "scheduler",
     "scale_worker.devcluster": "devcluster",
+    "scale_worker.flower": "flower",
     "guardian.py": "executor",
     "scale_worker.executor": "executor",
 }
@@ -87,25 +88,35 @@ class Server:
             return False
         return bool(status["scheduler"]["is_online"] and self.get("nodes/")["count"])
 
+    def parts(self) -> dict[str, list[psutil.Process]]:
+        """The processes of each part; `server` is the launcher itself."""
+        found: dict[str, list[psutil.Process]] = defaultdict(list)
+        for name, pid in (("postgres", postgres.pid_of(self.home)), ("redis", redis.pid_of(self.home))):
+            with suppress(psutil.NoSuchProcess):
+                found[name] += _tree(psutil.Process(pid)) if pid else []
+        launcher, *started = _tree(psutil.Process(self._process.pid))
+        found["server"].append(launcher)
+        for process in started:
+            found[_name(process)].append(process)
+        return dict(found)
+
     def cpu_s(self) -> dict[str, float]:
         """CPU seconds that each part has used so far; `jobs` is what the executor's jobs used."""
         used: dict[str, float] = defaultdict(float)
-        for name, pid in (("postgres", postgres.pid_of(self.home)), ("redis", redis.pid_of(self.home))):
-            if pid:
-                used[name] += tree_cpu_s(psutil.Process(pid))
-        for process in psutil.Process(self._process.pid).children(recursive=True):
-            name = _name(process)
-            own, ended = _cpu_s(process)
-            used[name] += own
-            used["jobs" if name == "executor" else name] += ended
+        for name, processes in self.parts().items():
+            for process in processes:
+                own, ended = _cpu_s(process)
+                used[name] += own
+                used["jobs" if name == "executor" else name] += ended
         return dict(used)
 
     def memory_mib(self) -> dict[str, float]:
         """MiB that the processes of each part hold together (resident, what they share counted for each)."""
         held: dict[str, float] = defaultdict(float)
-        for process in psutil.Process(self._process.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                held[_name(process)] += process.memory_info().rss / 2**20
+        for name, processes in self.parts().items():
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    held[name] += process.memory_info().rss / 2**20
         return {name: round(mib, 1) for name, mib in held.items()}
 
     def wait_until_ended(self, job_type: int, patience_s: float) -> None:
@@ -170,7 +181,12 @@ def server(**environment: str) -> Iterator[Server]:
 
 def tree_cpu_s(process: psutil.Process) -> float:
     """CPU seconds that a process and all its descendants have used so far."""
-    return sum(sum(_cpu_s(each)) for each in (process, *process.children(recursive=True)))
+    return sum(sum(_cpu_s(each)) for each in _tree(process))
+
+
+def _tree(process: psutil.Process) -> list[psutil.Process]:
+    """A process, then all its descendants."""
+    return [process, *process.children(recursive=True)]
 
 
 def _name(process: psutil.Process) -> str:

@@ -109,6 +109,7 @@ PATCH /strikes/{strike_id}/
 POST /ingests/{ingest_id}/retry/
 POST /queue/new-job/
 POST /queue/new-recipe/
+POST /queue/prioritise-jobs/
 POST /queue/requeue-jobs/
 POST /strike/create/
 POST /strikes/

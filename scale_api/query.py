@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from flask import Response, request
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validates_schema
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate, validates_schema
 
 from scale_api.fields import Answer, Moment
 from scale_api.json_provider import to_json
@@ -18,6 +18,7 @@ from scale_core.errors import Invalid, NotFound, Problem
 from scale_core.queries.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Order, Page, Period
 from scale_core.timestamps import utcnow
 
+LEAST_PART, MOST_PART = 3, 255
 MAX_OFFSET = 2**63 - 1
 OLDEST = datetime(1, 2, 1, tzinfo=UTC)  # a month later than Python's oldest time
 
@@ -110,6 +111,17 @@ def last_days(period: Period, default: int, maximum: int) -> Period:
 
 class ListQuery(PeriodQuery):
     """A list whose order can be chosen; each says by `order_by` which fields it has."""
+
+
+def name_part() -> fields.String:
+    """The parameter `file_name_part`. Fewer than three letters are in no index: every name would be looked at."""
+    return fields.String(
+        validate=validate.Length(LEAST_PART, MOST_PART),
+        metadata={
+            "description": f"What stands somewhere in the name, capitals or not; at least {LEAST_PART} characters. "
+            "There are no wildcards: % and _ are letters."
+        },
+    )
 
 
 def order_by(order: Order) -> fields.List:

@@ -88,6 +88,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             else:
                 yield Finding("database", OK, f"PostgreSQL {version} answers")
             yield _postgis(cursor)
+            yield from _trigrams(cursor)
             yield _schema(cursor)
             yield _clock(cursor)
     finally:
@@ -105,6 +106,13 @@ def _postgis(cursor: psycopg2.extensions.cursor) -> Finding:
         may_make_it = cursor.fetchone() == (True,)  # then the first migration does
         return Finding("PostGIS", DOUBTFUL if may_make_it else WRONG, text, remedy)
     return Finding("PostGIS", OK, row[0])
+
+
+def _trigrams(cursor: psycopg2.extensions.cursor) -> Iterator[Finding]:
+    """Names are found by a part of them with pg_trgm, which some distributions pack apart; a migration makes it."""
+    cursor.execute("SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'")
+    if cursor.fetchone() is None:
+        yield Finding("pg_trgm", WRONG, "not on the database's machine", "install postgresql-contrib there")
 
 
 def _schema(cursor: psycopg2.extensions.cursor) -> Finding:

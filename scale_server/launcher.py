@@ -21,11 +21,12 @@ from types import FrameType
 
 from scale_core.errors import ConfigurationError, ScaleError
 from scale_core.settings import CHECKOUT, Settings
-from scale_server import doctor, ports, postgres, redis
+from scale_server import ports, postgres, redis
 from scale_server.files import read_env, write_env
 from scale_server.supervisor import Supervisor, read_procfile
 
 READY_S = 180.0
+NOBODY_COULD_SIGN_IN = 3  # of scale_core.upgrade, whose code the launcher does not load
 ADMIN = (sys.executable, "-m", "scale_core.admin")
 PORT_NAMES = ("flower", "devcluster", "devcluster-agent")
 
@@ -132,21 +133,21 @@ def print_env(settings: Settings) -> int:
     return 0
 
 
-def migrate(env: Mapping[str, str], say: Callable[[str], None]) -> None:
-    """Bring the database to the newest schema and put in what Scale itself needs. Raises ScaleError."""
+def migrate(env: Mapping[str, str], say: Callable[[str], None], check: bool = False) -> None:
+    """Bring the database to the newest schema and put in what Scale itself needs. Raises ScaleError.
+
+    With `check`, ConfigurationError unless other machines are let in only when people have to sign in, and somebody
+    can.
+    """
     started = time.monotonic()
-    _run_step([sys.executable, "-m", "alembic", "upgrade", "head"], env)
-    _run_step([sys.executable, "-m", "scale_core.seed"], env)
-    say(f"database is up to date ({time.monotonic() - started:.1f} s)")
-
-
-def require_access_control(env: Mapping[str, str]) -> None:
-    """Other machines are let in only when people have to sign in, and somebody can. Raises ConfigurationError."""
-    result = subprocess.run(
-        [*ADMIN, "check"], check=False, cwd=CHECKOUT, env=dict(env), text=True, stderr=subprocess.PIPE
-    )
+    command = [sys.executable, "-m", "scale_core.upgrade", *(["--check"] if check else [])]
+    result = subprocess.run(command, check=False, cwd=CHECKOUT, env=dict(env), text=True, capture_output=True)
+    if result.returncode == NOBODY_COULD_SIGN_IN:
+        raise ConfigurationError(result.stderr.strip().splitlines()[-1])
     if result.returncode:
-        raise ConfigurationError(result.stderr.strip())
+        said = f"{result.stdout}{result.stderr}".strip()
+        raise ScaleError(f"{shlex.join(command[1:])} fails with exit code {result.returncode}:\n{said}")
+    say(f"database is up to date ({time.monotonic() - started:.1f} s)")
 
 
 def create_admin(settings: Settings, given: Mapping[str, str], name: str) -> int:
@@ -196,11 +197,13 @@ def serve(settings: Settings, given: Mapping[str, str], procfile: Path, only_ser
                     stop_requested.wait()
                     return 0
                 if settings.database_url:
+                    # here, because half of the launcher's memory would be for this one look
+                    from scale_server import doctor
+
                     doctor.require_database(settings)
-                migrate({**given, **env}, say)
+                migrate({**given, **env}, say, check=True)
                 shutil.rmtree(settings.home / "figures", ignore_errors=True)  # of processes that have ended
                 (settings.home / "figures").mkdir()
-                require_access_control({**given, **env})
                 commands = read_procfile(procfile, without=["devcluster"] if settings.mesos_master else [])
                 supervisor = Supervisor(
                     commands, {**given, **env}, settings.home / "logs", CHECKOUT, printer.echo, tend=services.tend
@@ -299,16 +302,6 @@ def _signals() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _run_step(command: list[str], env: Mapping[str, str]) -> None:
-    result = subprocess.run(
-        command, check=False, cwd=CHECKOUT, env=dict(env), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    if result.returncode:
-        raise ScaleError(
-            f"{shlex.join(command[1:])} fails with exit code {result.returncode}:\n{result.stdout.strip()}"
-        )
 
 
 def _answers(address: str) -> bool:

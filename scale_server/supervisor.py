@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
+import select
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +25,7 @@ from scale_core.errors import ScaleError
 from scale_server.files import tail
 from scale_server.processes import Log, Process, descendants, describe_exit
 
-POLL_S = 0.1
+LOOK_S = 1.0  # for what nobody tells: orphans that have ended, PostgreSQL and Redis
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
@@ -75,6 +78,7 @@ class Supervisor:
     tend: Callable[[], None] = lambda: None
     _watched: list[_Watched] = field(default_factory=list, init=False)
     _stopping: threading.Event = field(default_factory=threading.Event, init=False)
+    _bell: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair, init=False)
 
     def start(self) -> None:
         _adopt_orphans()
@@ -86,15 +90,19 @@ class Supervisor:
     def request_stop(self) -> None:
         """Make run() return; safe to call from a signal handler and from other threads."""
         self._stopping.set()
+        self._bell[1].send(b"!")
 
     def run(self) -> None:
         """Watch until request_stop(). Raises ProcessGaveUp when a process does not stay up."""
         tended = time.monotonic()
-        while not self._stopping.wait(POLL_S):
+        while True:
+            self._sleep()
+            if self._stopping.is_set():
+                return
             for watched in self._watched:
                 self._look_at(watched)
             _reap_orphans({watched.process.pid for watched in self._watched})
-            if time.monotonic() - tended >= 1.0:
+            if time.monotonic() - tended >= LOOK_S:
                 # A service that it starts must belong to init, not to us: we would kill it at the end.
                 _adopt_orphans(False)
                 self.tend()
@@ -112,6 +120,21 @@ class Supervisor:
         for watched in self._watched:
             watched.process.log.close()
         self._watched.clear()
+
+    def _sleep(self) -> None:
+        """Until a process ends or is to be started again, somebody asks us to stop, or a look is due."""
+        until = min([watched.due for watched in self._watched if watched.due], default=math.inf)
+        with contextlib.ExitStack() as stack:
+            events: list[socket.socket | int] = [self._bell[0]]
+            for watched in self._watched:
+                if watched.due is None:
+                    try:
+                        descriptor = os.pidfd_open(watched.process.pid)
+                    except ProcessLookupError:  # it has ended, and somebody has noticed
+                        return
+                    stack.callback(os.close, descriptor)
+                    events.append(descriptor)
+            select.select(events, [], [], max(0.0, min(LOOK_S, until - time.monotonic())))
 
     def _look_at(self, watched: _Watched) -> None:
         process, now = watched.process, time.monotonic()

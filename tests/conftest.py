@@ -1,7 +1,8 @@
-"""A real PostgreSQL with PostGIS, migrated from empty and seeded; a session per test that is rolled back."""
+"""A real PostgreSQL with PostGIS, migrated and seeded; a session per test that is rolled back."""
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, event, text
@@ -20,11 +19,37 @@ from scale_api import create_app
 from scale_core import seed
 from scale_core.db import Base
 from scale_core.db.session import make_engine, make_sessions, transaction
-from scale_core.settings import CHECKOUT, Settings
+from scale_core.settings import Settings
 from scale_core.timestamps import utcnow
 from scale_server import postgres, redis
+from tests import prepared
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not _is_worker(config):
+        prepared.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not _is_worker(config):
+        prepared.end()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is loaded for thousands of tests is no garbage; looking for some would make it take half as long again."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    """Whether this is one of the processes of `pytest -n`, and not the one that has started them."""
+    return hasattr(config, "workerinput")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,22 +75,13 @@ def services_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def database_url(services_home: Path) -> str:
-    """An embedded PostgreSQL, migrated by alembic from empty and seeded."""
+    """An embedded PostgreSQL with Scale's tables and the rows that it always has, without the borders of countries."""
+    prepared.give(services_home)
     url = postgres.start(services_home)
-    migrate(url)
-    return url
-
-
-def migrate(url: str) -> None:
-    os.environ["SCALE_DATABASE_URL"] = url
-    try:
-        command.upgrade(Config(CHECKOUT / "alembic.ini"), "head")
-    finally:
-        del os.environ["SCALE_DATABASE_URL"]
     engine = make_engine(sqlalchemy_url(url))
-    with transaction(make_sessions(engine)) as session:
-        seed.seed(session, utcnow())
+    empty(engine)
     engine.dispose()
+    return url
 
 
 @pytest.fixture(scope="session")

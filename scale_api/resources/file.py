@@ -16,7 +16,7 @@ from scale_api import database, headers
 from scale_api.blueprint import Blueprint
 from scale_api.database import session
 from scale_api.fields import Answer, Flag, Time, texts
-from scale_api.query import Listing, ListQuery, PageQuery, WholeNumber, order_by
+from scale_api.query import Listing, ListQuery, PageQuery, WholeNumber, name_part, order_by
 from scale_api.schemas import FileAnswer, FileRef, JobInLink, ProductAnswer, Reference, SourceAnswer
 from scale_core.brokers import broker_for
 from scale_core.errors import NotFound
@@ -40,12 +40,14 @@ class FileQuery(ListQuery):
     filters = queries.FileFilters
     order = order_by(queries.FILE_ORDER)
     file_name = texts(attribute="file_names")
+    file_name_part = name_part()
 
 
 class SourceQuery(ListQuery):
     filters = queries.SourceFilters
     order = order_by(queries.FILE_ORDER)
     file_name = texts(attribute="file_names")
+    file_name_part = name_part()
     is_parsed = Flag()
 
 

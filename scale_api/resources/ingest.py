@@ -16,7 +16,7 @@ from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Answer, Body, Document, Flag, Time, ids, required_text, text, texts
 from scale_api.ignored import ignored_fields
-from scale_api.query import Listing, ListQuery, PeriodQuery, answer, last_days, order_by, page_of
+from scale_api.query import Listing, ListQuery, PeriodQuery, answer, last_days, name_part, order_by, page_of
 from scale_api.schemas import ExecutionBase, JobInExecution, Reference, SourceAnswer, Warnings
 from scale_api.shapes import shape_of
 from scale_core.brokers import resolve_mount
@@ -41,6 +41,7 @@ class IngestQuery(ListQuery):
     status = texts(attribute="statuses")
     strike_id = ids(attribute="strike_ids")
     file_name = texts(attribute="file_names")
+    file_name_part = name_part()
 
 
 @dataclass(frozen=True)

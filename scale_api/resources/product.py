@@ -11,7 +11,7 @@ from scale_api.blueprint import Blueprint
 from scale_api.conditional import if_match
 from scale_api.database import session, transaction
 from scale_api.fields import Body, Flag, ids, texts
-from scale_api.query import Listing, ListQuery, order_by
+from scale_api.query import Listing, ListQuery, name_part, order_by
 from scale_api.resources.file import UpdateAnswer
 from scale_api.schemas import ProductAnswer, SourceAnswer
 from scale_core.queries import file as queries
@@ -33,6 +33,7 @@ class ProductQuery(ListQuery):
     is_published = Flag()
     is_superseded = Flag()
     file_name = texts(attribute="file_names")
+    file_name_part = name_part()
 
 
 class ProductPatch(Body):

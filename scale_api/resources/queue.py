@@ -6,12 +6,12 @@ from typing import Any
 
 from flask import url_for
 from flask.views import MethodView
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from scale_api import database
 from scale_api.blueprint import Blueprint
 from scale_api.database import session, transaction
-from scale_api.fields import Answer, Body, Document, IdNumber, Int, Moment, Time, ids, texts
+from scale_api.fields import Answer, Body, Document, IdNumber, Int, Moment, StrictBody, Time, ids, texts
 from scale_api.idempotency import idempotent
 from scale_api.query import Listing, PageQuery, PeriodQuery, answer, check_period, envelope, json_answer, page_of
 from scale_api.resources.job import JobDetailsAnswer
@@ -30,6 +30,7 @@ from scale_core.timestamps import utcnow
 blp = Blueprint("queue", __name__, description="The queue: what waits, and putting jobs and recipes on it")
 
 REQUEUE_CHUNK = 500  # jobs that one transaction locks
+MOST_PRIORITISED = 1000
 
 
 class NewJobBody(Body):
@@ -54,6 +55,17 @@ class RequeueBody(Body):
     priority = Int(allow_none=True)
 
     validate_period = check_period
+
+
+class PrioritiseBody(StrictBody):
+    job_ids = ids(required=True, validate=validate.Length(1, MOST_PRIORITISED))
+    priority = Int(required=True)
+
+
+class PrioritisedAnswer(Answer):
+    """`job_ids` are those that changed: jobs that have ended stay as they are."""
+
+    job_ids = fields.List(fields.Integer())
 
 
 class QueueStatusEntry(Answer):
@@ -182,6 +194,16 @@ class RequeueJobs(MethodView):
                 chunk = job_ids[start : start + REQUEUE_CHUNK]
                 services.requeue(writing, chunk, body.get("priority"), utcnow())
         return answer(listing, *job_queries.list_of(session(), job_ids, listing.page, shape_of(JobAnswer)))
+
+
+@blp.route("/queue/prioritise-jobs/")
+class PrioritiseJobs(MethodView):
+    @blp.arguments(PrioritiseBody)
+    @blp.response(200, PrioritisedAnswer)
+    def post(self, body: dict[str, Any]) -> Any:
+        """Prioritise Jobs: those that have not ended get another priority, of which a smaller one starts earlier"""
+        with transaction() as writing:
+            return {"job_ids": services.prioritise(writing, body["job_ids"], body["priority"])}
 
 
 def _as_entry(result: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from marshmallow import fields
 from scale_api.blueprint import Blueprint
 from scale_api.conditional import if_match
 from scale_api.database import session, transaction
-from scale_api.fields import Body, Document, Flag, Time, required_text, text
+from scale_api.fields import Body, Document, Flag, Time, required_text, text, texts
 from scale_api.ignored import ignored_fields
 from scale_api.query import Listing, ListQuery, PageQuery, order_by
 from scale_api.schemas import (
@@ -34,6 +34,7 @@ blp = Blueprint("recipe_type", __name__, description="Recipe types")
 class RecipeTypeQuery(ListQuery):
     filters = queries.RecipeTypeFilters
     order = order_by(queries.TYPE_ORDER)
+    name = texts(attribute="names")
 
 
 class RecipeTypePatch(Body):

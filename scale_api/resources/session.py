@@ -126,6 +126,8 @@ class Password(MethodView):
             sign_in.count_try(counting, who.name, access.address(), utcnow())
         known = queries.get_account(database.session(), who.account_id).password_hash
         database.release()
+        if known is None:
+            raise Invalid("Your account has no password here: change it where you sign in, at your organisation's.")
         if not secret.verify_password(known, body["old_password"]):
             raise Invalid(problems=[Problem("old_password", "is wrong")])
         with transaction() as writing:

@@ -114,6 +114,13 @@ class ScaleFile(Stamped, Base):
             "uuid",
             postgresql_where=text("has_been_published AND NOT is_superseded AND NOT is_deleted"),
         ),
+        # parts of names; one letter or two of them are in no trigram
+        Index(
+            "ix_scale_file_file_name_part",
+            "file_name",
+            postgresql_using="gin",
+            postgresql_ops={"file_name": "gin_trgm_ops"},
+        ),
         Index("ix_scale_file_moving", "id", postgresql_where=text("moving_to IS NOT NULL")),
         Index("ix_scale_file_removal_due", "removal_due", postgresql_where=text("removal_due IS NOT NULL")),
         CheckConstraint("(file_type = 'PRODUCT') = (job_exe_id IS NOT NULL)", name="product_has_execution"),

@@ -52,6 +52,12 @@ class Ingest(Stamped, Base):
         ),
         Index("ix_ingest_last_modified_id", "last_modified", "id"),
         Index(
+            "ix_ingest_file_name_part",
+            "file_name",
+            postgresql_using="gin",
+            postgresql_ops={"file_name": "gin_trgm_ops"},
+        ),
+        Index(
             "ix_ingest_ingested",  # all that the ingest status adds up
             "source_file_id",
             postgresql_include=["strike_id", "file_size", "ingest_ended"],

@@ -125,12 +125,30 @@ class Job(Stamped, Base):
     __table_args__ = (
         # lists are read in these orders; with the id a page is found in the index alone
         Index("ix_job_last_modified_id", "last_modified", "id"),
-        Index("ix_job_last_status_change_id", "last_status_change", "id"),
+        # those that include more also answer how many jobs of a type became what, without a look at the jobs
+        Index(
+            "ix_job_last_status_change_id",
+            "last_status_change",
+            "id",
+            postgresql_include=["job_type_id", "status", "error_id"],
+        ),
         Index("ix_job_status_last_modified_id", "status", "last_modified", "id"),
-        Index("ix_job_job_type_id_status_last_modified_id", "job_type_id", "status", "last_modified", "id"),
+        Index(
+            "ix_job_job_type_id_status_last_modified_id",
+            "job_type_id",
+            "status",
+            "last_modified",
+            "id",
+            postgresql_include=["last_status_change", "error_id"],
+        ),
         # every change of status writes to every index: those of rare columns hold only the rows that have a value
         Index("ix_job_error_id", "error_id", postgresql_where=text("error_id IS NOT NULL")),
-        Index("ix_job_ended", "ended", postgresql_where=text("ended IS NOT NULL")),
+        Index(
+            "ix_job_ended",
+            "ended",
+            postgresql_include=["job_type_id", "status", "error_id"],
+            postgresql_where=text("ended IS NOT NULL"),
+        ),
         Index(
             "ix_job_root_superseded_job_id",
             "root_superseded_job_id",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Engine, create_engine, func, select, text
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session, configure_mappers, sessionmaker
 
 
 def make_engine(url: str, pool_size: int = 5, statement_s: float = 0, **options: Any) -> Engine:
@@ -40,6 +41,16 @@ def make_engine(url: str, pool_size: int = 5, statement_s: float = 0, **options:
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
     return sessionmaker(engine, expire_on_commit=False)
+
+
+def before_forks() -> None:
+    """For a process that has loaded all it needs and forks now: what is made by then is memory that the forks share.
+
+    The garbage collector would write to every object that it looks at, and so give each fork a copy of its own.
+    """
+    configure_mappers()
+    gc.collect()
+    gc.freeze()
 
 
 Sessions = Callable[[], Session]

@@ -144,8 +144,16 @@ class Run:
 
 def runs(events: Sequence[Event]) -> list[Run]:
     """What ran when, in the order in which it began. One whose end nobody saw runs on."""
-    ends = {(e.pid, e.facts["task_id"]): e.at for e in events if e.kind == "ended"}
-    deaths = {e.pid: e.at for e in events if e.kind == "died"}
+    began: list[Event] = []
+    ends: dict[tuple[int, str], float] = {}
+    deaths: dict[int, float] = {}
+    for event in events:
+        if event.kind == "begun":
+            began.append(event)
+        elif event.kind == "ended":
+            ends[event.pid, event.facts["task_id"]] = event.at
+        elif event.kind == "died":
+            deaths[event.pid] = event.at
     return [
         Run(
             e.facts["job_id"],
@@ -154,17 +162,19 @@ def runs(events: Sequence[Event]) -> list[Run]:
             e.at,
             ends.get((e.pid, e.facts["task_id"]), deaths.get(e.pid, OPEN_END)),
         )
-        for e in events
-        if e.kind == "begun"
+        for e in began
     ]
 
 
 def _doubled(events: Sequence[Event]) -> Iterator[Violation]:
     """No job runs twice at once, no execution begins twice."""
     last: dict[int, Run] = {}
+    of_job: dict[int, list[Run]] = {}
     begun: set[int] = set()
-    lost = _given_up(events)
-    for run in runs(events):
+    ran = runs(events)
+    lost = _given_up(events, ran)
+    for run in ran:
+        of_job.setdefault(run.job_id, []).append(run)
         if run.job_exe_id in begun:
             yield Violation("doubled", f"execution {run.job_exe_id}", "began a second time", run.began)
         begun.add(run.job_exe_id)
@@ -173,23 +183,22 @@ def _doubled(events: Sequence[Event]) -> Iterator[Violation]:
             message = f"execution {run.job_exe_id} began while {before.job_exe_id} still ran"
             yield Violation("doubled", f"job {run.job_id}", message, run.began)
         last[run.job_id] = max(before, run, key=lambda each: each.ended) if before else run
-    yield from _outlived(events, lost)
-    of_job: dict[int, list[Run]] = {}
-    for run in runs(events):
-        of_job.setdefault(run.job_id, []).append(run)
+    yield from _outlived(events, ran, lost)
     for event in events:
         if event.kind == "doubled" and not _is_lost(lost, event.at, *of_job.get(event.facts["job_id"], ())):
             message = "met another run of itself"
             yield Violation("doubled", f"job {event.facts['job_id']}", message, event.at)
 
 
-def _given_up(events: Sequence[Event]) -> dict[int, tuple[float, float]]:
+def _given_up(events: Sequence[Event], ran: Sequence[Run]) -> dict[int, tuple[float, float]]:
     """Executions that an agent had when its master gave it up: when that was, and until when they may live on."""
+    moments = [e.at for e in events if e.kind == "given-up"]
+    if not moments:
+        return {}
     launched = {e.facts["job_exe_id"]: e.at for e in events if e.kind == "launched"}
     met_again = [e.at for e in events if e.kind == "met-again"]
-    moments = [e.at for e in events if e.kind == "given-up"]
     lost: dict[int, tuple[float, float]] = {}
-    for run in runs(events) if moments else ():
+    for run in ran:
         since = launched.get(run.job_exe_id, run.began)
         if moment := next((at for at in moments if since < at < run.ended), None):
             lost[run.job_exe_id] = moment, next((at for at in met_again if at > moment), OPEN_END) + LEFT_S
@@ -200,9 +209,11 @@ def _is_lost(lost: Mapping[int, tuple[float, float]], at: float, *concerned: Run
     return any(lost[run.job_exe_id][0] < at for run in concerned if run.job_exe_id in lost)
 
 
-def _outlived(events: Sequence[Event], lost: Mapping[int, tuple[float, float]]) -> Iterator[Violation]:
+def _outlived(
+    events: Sequence[Event], ran: Sequence[Run], lost: Mapping[int, tuple[float, float]]
+) -> Iterator[Violation]:
     now = events[-1].at if events else 0.0
-    for run in runs(events) if lost else ():
+    for run in ran if lost else ():
         _, until = lost.get(run.job_exe_id, (0.0, OPEN_END))
         if run.ended > until and now > until:
             message = f"execution {run.job_exe_id} still ran {LEFT_S:g} s after its agent was back"

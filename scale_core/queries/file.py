@@ -18,7 +18,7 @@ from scale_core.db.file import FileAncestryLink, FileType, ScaleFile
 from scale_core.db.job import JobType
 from scale_core.errors import NotFound
 from scale_core.queries.job_type import without_documents
-from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With, read_page
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, With, has_part, read_page
 from scale_core.queries.shape import Json, Shape, by_id, rows
 
 FILE_ORDER = Order(ScaleFile, default=["last_modified"], related=["workspace"])
@@ -29,6 +29,7 @@ PRODUCT_ORDER = Order(ScaleFile, default=["last_modified"], related=["workspace"
 class FileFilters:
     period: Period = ALWAYS
     file_names: tuple[str, ...] = ()
+    file_name_part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,8 @@ def _filtered(query: Query, filters: FileFilters) -> Query:
     query = filters.period.limit(query, ScaleFile.last_modified)
     if filters.file_names:
         query = query.where(ScaleFile.file_name.in_(filters.file_names))
+    if filters.file_name_part:
+        query = query.where(has_part(ScaleFile.file_name, filters.file_name_part))
     return query
 
 

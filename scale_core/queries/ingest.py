@@ -20,7 +20,7 @@ from scale_core.errors import NotFound
 from scale_core.queries.file import file_options
 from scale_core.queries.job_execution import light_execution_options
 from scale_core.queries.job_type import without_documents
-from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, known, read_page
+from scale_core.queries.listing import ALWAYS, Order, Page, Period, Query, has_part, known, read_page
 from scale_core.queries.shape import Json, Shape, rows
 
 ORDER = Order(
@@ -41,6 +41,7 @@ class IngestFilters:
     statuses: tuple[str, ...] = ()
     strike_ids: tuple[int, ...] = ()
     file_names: tuple[str, ...] = ()
+    file_name_part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ def list_ingests(session: Session, filters: IngestFilters, page: Page, shape: Sh
         query = query.where(Ingest.strike_id.in_(filters.strike_ids))
     if filters.file_names:
         query = query.where(Ingest.file_name.in_(filters.file_names))
+    if filters.file_name_part:
+        query = query.where(has_part(Ingest.file_name, filters.file_name_part))
     return read_page(session, query, ORDER, page, filters, rows(Ingest, shape).read)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from cachetools import TTLCache
-from sqlalchemy import ARRAY, Select, func, inspect
+from sqlalchemy import ARRAY, ColumnElement, Select, func, inspect
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
 
@@ -179,6 +180,13 @@ class With:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._base, name)
+
+
+def has_part(column: Any, text: str) -> ColumnElement[bool]:
+    """Whether the text stands somewhere in the column, capitals or not; its % and _ are letters as all others."""
+    escaped = re.sub(r"([\\%_])", r"\\\1", text)  # a backslash is what PostgreSQL escapes by
+    found: ColumnElement[bool] = column.ilike(f"%{escaped}%")
+    return found
 
 
 def known(kind: type[StrEnum], values: Iterable[str]) -> list[StrEnum]:

@@ -29,6 +29,7 @@ ORDER = Order(
 @dataclass(frozen=True)
 class RecipeTypeFilters:
     period: Period = ALWAYS
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def list_recipe_types(
     session: Session, filters: RecipeTypeFilters, page: Page, shape: Shape
 ) -> tuple[Sequence[Json], int]:
     query = filters.period.limit(select(RecipeType.id), RecipeType.last_modified)
+    if filters.names:
+        query = query.where(RecipeType.name.in_(filters.names))
     return read_page(session, query, TYPE_ORDER, page, filters, rows(RecipeType, shape).read)
 
 

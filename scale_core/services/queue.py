@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, cast, func, update
+from sqlalchemy import ARRAY, BigInteger, cast, func, select, update
 from sqlalchemy.orm import Session
 
 from scale_core.db.job import Job, JobType
+from scale_core.db.queue import Queue
 from scale_core.db.recipe import Recipe, RecipeType
+from scale_core.db.session import QUEUE_CHANNEL, notify, queue_news
 from scale_core.documents import job_data as data_document
 from scale_core.documents import job_interface
 from scale_core.domain.job import JobStatus
@@ -19,6 +21,8 @@ from scale_core.domain.recipe import RecipeData
 from scale_core.domain.retry import BY_USER
 from scale_core.errors import Invalid
 from scale_core.services import audit, event, get, job, recipe
+
+FINAL = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED)
 
 
 def queue_new_job(session: Session, job_type_id: int, raw: Mapping[str, Any], now: datetime) -> Job:
@@ -102,4 +106,27 @@ def requeue(session: Session, job_ids: Sequence[int], priority: int | None, now:
     recipe.advance(session, list(recipes.values()), now)
     for job_id in moved:
         audit.note(session, "job", job_id, after={"requeued": True, "priority": priority})
+    return sorted(moved)
+
+
+def prioritise(session: Session, job_ids: Sequence[int], priority: int) -> list[int]:
+    """Give jobs that have not ended another place in the queue, or what will be theirs. Returns the ids that changed.
+
+    A RUNNING job has it for its next try. Where the offer handler has gone past the new place it is told to look there
+    again. Call it in chunks, as `requeue`.
+    """
+    waiting = select(Queue.job_exe_id).where(Queue.job_id.in_(job_ids)).order_by(Queue.job_exe_id).with_for_update()
+    session.scalars(waiting).all()
+    moved = [each.id for each in job.lock(session, job_ids) if each.status not in FINAL and each.priority != priority]
+    session.execute(
+        update(Job).where(Job.id.in_(moved)).values(priority=priority).execution_options(synchronize_session=False)
+    )
+    # a row that came meanwhile is locked after its job, so it must not be waited for: nobody else holds it for long
+    free = select(Queue.job_exe_id).where(Queue.job_id.in_(moved)).with_for_update(skip_locked=True)
+    changed = update(Queue).where(Queue.job_exe_id.in_(free)).values(priority=priority).returning(Queue.queued)
+    queued = session.scalars(changed.execution_options(synchronize_session=False)).all()
+    if queued:
+        notify(session, QUEUE_CHANNEL, queue_news(priority, min(queued)))
+    for job_id in moved:
+        audit.note(session, "job", job_id, after={"priority": priority})
     return sorted(moved)

@@ -150,11 +150,12 @@ def begin_epoch(session: Session) -> int:
     return session.scalars(taken.returning(Scheduler.epoch)).one()
 
 
-def check_epoch(session: Session, epoch: int) -> None:
+def check_epoch(session: Session, epoch: int) -> SchedulerState:
     """Keep everybody from taking the lead until this transaction ends. Raises Deposed when somebody has taken it."""
-    newest = session.scalar(select(Scheduler.epoch).where(Scheduler.id == 1).with_for_update(read=True))
-    if newest != epoch:
-        raise Deposed(f"another offer handler leads: epoch {newest}, ours was {epoch}")
+    row = session.execute(SQL["held_scheduler"]).one_or_none()
+    if row is None or row.epoch != epoch:
+        raise Deposed(f"another offer handler leads: epoch {row and row.epoch}, ours was {epoch}")
+    return SchedulerState(*row)
 
 
 def database_time(session: Session) -> datetime:

@@ -24,7 +24,7 @@ from scale_core.services import scheduling
 from scale_core.services.scheduling import SchedulerState
 from scale_core.settings import Settings
 from scale_core.timestamps import Clock, utcnow
-from scale_worker.celery_app import make_app
+from scale_worker.celery_config import make_app
 from scale_worker.mesos import messages
 from scale_worker.mesos.framework import Driver, Framework, framework_info
 from scale_worker.mesos.leadership import HANDLER_APPLICATION, Keeper, Leadership

@@ -29,7 +29,7 @@ from scale_core.domain.places import Offer
 from scale_core.domain.task import TaskUpdate
 from scale_core.errors import Deposed
 from scale_core.services import node_health, overdue, scheduling, task_status
-from scale_core.services.scheduling import Heartbeat, Started
+from scale_core.services.scheduling import Heartbeat, SchedulerState, Started
 from scale_core.services.task_status import Applied
 from scale_worker.mesos import messages, reconciler
 from scale_worker.mesos.agents import Agents
@@ -57,6 +57,7 @@ REFUSE_S = 1.0  # for offers that nothing waiting fits into
 IDLE_REFUSE_S = 600.0  # with an empty queue; the next queue row revives
 REVIVE_EVERY_S = 0.1  # freed resources are offered at once instead of at the master's next tick
 NODES_EVERY_S = 1.0
+NODES_IDLE_S = 4.0  # while nothing waits; before anything is placed after that, they are read again
 BEAT_EVERY_S = 2.0
 HEALTH_EVERY_S = 2.0
 HEAD_EVERY_S = 30.0  # the queue is looked at from its very beginning: a NOTIFY may have been lost
@@ -123,8 +124,10 @@ class OfferHandler:
         self._facts: list[Callable[[Session], list[int]]] = []  # to be written before anything else, in order
         self._usages: dict[str, Mapping[str, Any]] = {}  # by agent; the newest of each, until written
         self._killed: dict[str, float] = {}
+        self._state = SchedulerState(is_paused=False, framework_id=None)
         self._has_work = False
         self._is_dirty = True
+        self._is_idle = False  # nothing waits, as far as we know
         self._is_suppressed = False
         self._has_written = False  # updates, since the last launches
         self._has_freed = False  # something ended, so that there is more to be offered
@@ -210,6 +213,7 @@ class OfferHandler:
                     self._lose_agent(agent_id)
                 case messages.AgentsListed(agents=agents):
                     self._agents.listed(agents, self._clock())
+                    self._next["nodes"] = 0.0
                 case messages.Subscribed():
                     self._subscribe(event)
                 case messages.Disconnected():
@@ -229,7 +233,6 @@ class OfferHandler:
         self._facts.append(lambda session: self._save_framework(session, event.framework_id))
 
     def _save_framework(self, session: Session, framework_id: str | None) -> list[int]:
-        scheduling.load_scheduler(session)
         scheduling.save_framework_id(session, framework_id)
         return []
 
@@ -257,15 +260,18 @@ class OfferHandler:
         logger.warning("agent %s is lost", agent_id)
         self._pool.remove_agent(agent_id)
         self._agents.lost(agent_id)
+        self._next["nodes"] = 0.0
 
     # what is written
 
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
-        """A transaction in which nobody else can take the lead. Raises Deposed when somebody has."""
+        """A transaction in which nobody else can take the lead; `_state` is as of its begin. Raises Deposed."""
         with transaction(self._sessions) as session:
-            if self._config.epoch is not None:
-                scheduling.check_epoch(session, self._config.epoch)
+            if self._config.epoch is None:
+                self._state = scheduling.load_scheduler(session)
+            else:
+                self._state = scheduling.check_epoch(session, self._config.epoch)
             self._checked_at = self._clock()
             yield session
 
@@ -338,7 +344,7 @@ class OfferHandler:
     # what has its time
 
     def _maintain(self) -> None:
-        if self._is_time("nodes", NODES_EVERY_S):
+        if self._is_time("nodes", self._nodes_every_s()):
             with self._transaction() as session:
                 if self._agents.read(session, self._now()):
                     self._assignment.places.set_cluster(self._agents.cluster)
@@ -361,6 +367,12 @@ class OfferHandler:
             self._beat()
         if self._has_work and self._pool and self._is_time("rematch", REMATCH_S):
             self._is_dirty = True
+
+    def _nodes_every_s(self) -> float:
+        was_idle, self._is_idle = self._is_idle, not (self._is_dirty or self._has_work)
+        if was_idle and not self._is_idle:
+            self._next["nodes"] = 0.0
+        return NODES_IDLE_S if self._is_idle else NODES_EVERY_S
 
     def _is_time(self, what: str, every_s: float) -> bool:
         now = self._clock()
@@ -397,12 +409,11 @@ class OfferHandler:
     def _beat(self) -> None:
         master = self._master
         with self._transaction() as session:
-            state = scheduling.load_scheduler(session)
             if self._is_time("head", HEAD_EVERY_S):
                 self._assignment.head.lower(None)
-            self._has_work = self._assignment.head.find(session) and not state.is_paused
+            self._has_work = self._assignment.head.find(session) and not self._state.is_paused
             self._is_dirty = self._is_dirty or (self._has_work and self._is_suppressed)
-            waiting = self._explain(session, state.is_paused)
+            waiting = self._explain(session, self._state.is_paused)
             beat = Heartbeat(
                 hostname=self._config.hostname,
                 master_hostname=master.master_hostname if master else "",
@@ -432,8 +443,7 @@ class OfferHandler:
         self._launch_pace.begin()
         try:
             with self._transaction() as session:
-                state = scheduling.load_scheduler(session)
-                self._has_work = self._assignment.head.find(session) and not state.is_paused
+                self._has_work = self._assignment.head.find(session) and not self._state.is_paused
                 started = self._start(session) if self._has_work and self._pool else Started(())
         except SQLAlchemyError:
             self._is_dirty = True

@@ -44,7 +44,7 @@ def finish_executions(ids: Sequence[int]) -> None:
     logger.info("%d executions are left to the sweep: others hold them", len(held))
 
 
-@app.task(name="sweep-executions")
+@app.task(name="sweep-executions", send_events=False)
 def sweep_executions() -> None:
     """Finish what no message came for (Redis may lose anything), and repeat moves that did not succeed."""
     with transaction(sessions()) as session:

@@ -20,7 +20,7 @@ REMOVE_S = 40.0  # the execution that does it is locked meanwhile, and PostgreSQ
 FILES = 100  # that one run removes at most, so that a workspace that hangs holds up little
 
 
-@app.task(name="remove-files")
+@app.task(name="remove-files", send_events=False)
 def remove_files() -> None:
     """Remove what was deleted from its workspace; what does not work is tried again after a while."""
     with transaction(sessions()) as session:

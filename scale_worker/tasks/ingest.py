@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 TIDY_S = 60.0  # for thousands of files to be moved or removed
 
 
-@app.task(name="scan-strikes")
+@app.task(name="scan-strikes", send_events=False)
 def scan_strikes() -> None:
     """Start one scan for each Strike that is to be watched; a single one is scanned here and now."""
     with transaction(sessions()) as session:

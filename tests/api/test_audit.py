@@ -104,6 +104,9 @@ def cases(session: Session, world: World, directory: str) -> dict[str, Case]:
         "POST /queue/new-recipe/": (
             "/queue/new-recipe/", {"recipe_type_id": world.recipe_type.id, "recipe_data": recipe}, "recipe", {},
         ),
+        "POST /queue/prioritise-jobs/": (
+            "/queue/prioritise-jobs/", {"job_ids": [world.queued.id], "priority": 7}, "job", {"priority": 7},
+        ),
         "POST /queue/requeue-jobs/": (
             "/queue/requeue-jobs/", {"job_ids": [world.failed.id]}, "job", {"requeued": True},
         ),

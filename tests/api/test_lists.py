@@ -202,6 +202,28 @@ def test_execution_filters(client: FlaskClient, world: World, session: Session) 
     assert len(found(client, path, job_type_category="test", status="QUEUED")) == 2
 
 
+def test_a_part_of_the_name(client: FlaskClient, world: World, session: Session) -> None:
+    other = make_world(session)
+    for each, name in ((world, "Scene_100%.TIF"), (other, "scene-1000.tif")):
+        for row in (each.source, each.product, each.ingest):
+            row.file_name = name
+    session.commit()
+    for path, kind in (("/sources/", "source"), ("/products/", "product"), ("/ingests/", "ingest")):
+        first, second = getattr(world, kind).id, getattr(other, kind).id
+        assert found(client, path, file_name_part="SCENE") == [first, second]
+        assert found(client, path, file_name_part="ene_1") == [first], "_ is a letter"
+        assert found(client, path, file_name_part="100%") == [first], "% is a letter"
+        assert found(client, path, file_name_part="e-1000.t") == [second]
+        assert found(client, path, file_name_part="\\%\\") == []
+        assert found(client, path, file_name_part="") == [first, second]
+        assert found(client, path, file_name_part="scene", file_name="scene-1000.tif") == [second]
+    assert len(found(client, "/files/", file_name_part="ene-100")) == 2
+    refused = client.get("/files/?file_name_part=ab")
+    assert refused.status_code == 400
+    assert refused.json["problems"][0]["path"] == "file_name_part"
+    assert client.get("/files/?file_name_part=ab%00c").status_code == 400
+
+
 def test_other_filters(client: FlaskClient, world: World, session: Session) -> None:
     other = make_world(session)
     other.source.is_parsed = True
@@ -221,6 +243,7 @@ def test_other_filters(client: FlaskClient, world: World, session: Session) -> N
     assert found(client, "/products/", job_type_id=other.job_type.id) == [other.product.id]
     assert found(client, "/products/", job_type_category="test") == [world.product.id, other.product.id]
     assert found(client, "/files/", file_name=other.product.file_name) == [other.product.id]
+    assert found(client, "/recipe-types/", name=other.recipe_type.name) == [other.recipe_type.id]
     assert found(client, "/recipes/", type_id=world.recipe_type.id) == [world.recipe.id]
     assert found(client, "/recipes/", type_name=other.recipe_type.name) == [other.recipe.id]
     assert found(client, "/workspaces/", name=[world.raw.name, other.raw.name]) == [world.raw.id, other.raw.id]

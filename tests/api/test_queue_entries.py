@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 from flask.testing import FlaskClient
-from sqlalchemy import update
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine, text, update
+from sqlalchemy.orm import Session, sessionmaker
 
 from scale_core.db.job import JobType
 from scale_core.db.node import Scheduler
+from scale_core.db.session import QUEUE_CHANNEL, read_queue_news
 from scale_core.services import queue, scheduling
 from scale_core.services.scheduling import Heartbeat
 from scale_core.timestamps import utcnow
@@ -110,3 +111,41 @@ def test_a_job_that_does_not_wait_has_no_place(client: FlaskClient, session: Ses
     make.run(session, job)
     session.commit()
     assert client.get(f"/jobs/{job.id}/").get_json()["waiting"] is None
+
+
+def test_another_priority_is_another_place(client: FlaskClient, session: Session) -> None:
+    beat(session)
+    kind = make.make_no_op_type(session)
+    first, second, third = (put(session, kind, seconds) for seconds in (1, 2, 3))
+    session.commit()
+    cancel = client.patch(f"/jobs/{second}/", json={"status": "CANCELED"})
+    assert cancel.status_code == 200
+
+    body = {"job_ids": [second, third, 10**9], "priority": 5}
+    answer = client.post("/queue/prioritise-jobs/", json=body)
+
+    assert (answer.status_code, answer.get_json()) == (200, {"job_ids": [third]}), "what has ended stays"
+    rows = client.get("/queue/").get_json()["results"]
+    assert [(row["job_id"], row["priority"]) for row in rows] == [(third, 5), (first, kind.priority)]
+    assert [client.get(f"/jobs/{job}/").get_json()["priority"] for job in (second, third)] == [kind.priority, 5]
+    assert client.post("/queue/prioritise-jobs/", json=body).get_json() == {"job_ids": []}, "it has it already"
+    for wrong, field in (({"job_ids": [], "priority": 1}, "job_ids"), ({"job_ids": [first]}, "priority"),
+                         ({"job_ids": [first], "priority": "soon"}, "priority")):  # fmt: skip
+        refused = client.post("/queue/prioritise-jobs/", json=wrong)
+        assert refused.status_code == 400
+        assert refused.get_json()["problems"][0]["path"].startswith(field)
+
+
+def test_a_better_priority_is_told_to_the_offer_handler(engine: Engine, committed: sessionmaker[Session]) -> None:
+    """It may have gone past the place that the job now has: the news names that place."""
+    with committed.begin() as session:
+        job = put(session, make.make_no_op_type(session))
+    with engine.connect() as listening:
+        listening.execute(text(f"LISTEN {QUEUE_CHANNEL}"))
+        listening.commit()
+        with committed.begin() as session:
+            assert queue.prioritise(session, [job], 2) == [job]
+        driver: Any = listening.connection.driver_connection
+        driver.poll()
+        assert [read_queue_news(each.payload) for each in driver.notifies] == [(2, NOW)]
+        listening.execute(text("UNLISTEN *"))

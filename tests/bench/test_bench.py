@@ -4,9 +4,11 @@ import json
 import subprocess
 import sys
 
+import psutil
 import pytest
 
-from bench.report import JobsResult, Spread
+from bench.idle import pss_mib
+from bench.report import IdlePart, IdleResult, JobsResult, Spread
 from scale_core.settings import CHECKOUT
 
 
@@ -46,6 +48,17 @@ def test_spread() -> None:
 def test_ratio() -> None:
     result = JobsResult(10, True, 4, 1.0, rate=8.5, bare_rate=10.0, phases={}, cpu_ms={})
     assert json.loads(result.to_json())["ratio"] == result.ratio == 0.85
+
+
+def test_what_all_parts_take_together() -> None:
+    result = IdleResult(60.0, {"api": IdlePart(3, 120.5, 0.25), "redis": IdlePart(1, 4.5, 0.5)})
+    assert json.loads(result.to_json())["total"] == {"processes": 4, "pss_mib": 125.0, "cpu_percent": 0.75}
+
+
+def test_memory_of_a_process() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert 0 < pss_mib(psutil.Process(process.pid)) < psutil.virtual_memory().total / 2**20
+    assert pss_mib(psutil.Process()) > 0
 
 
 @pytest.mark.journey

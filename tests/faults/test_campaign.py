@@ -12,8 +12,8 @@ from faults import campaign
 from faults.acts import ACTS, possible
 from faults.load import Load
 from faults.schedule import Fault, plan
-from faults.system import System
 from scale_core.domain import history
+from tests import prepared
 
 SEED = 4
 # One of each part: what a change breaks most easily.
@@ -79,7 +79,7 @@ def test_postgresql_is_away_for_long_and_redis_loses_everything(tmp_path: Path) 
 @pytest.mark.journey
 def test_the_campaign_notices_what_is_missing() -> None:
     """A checker that never finds anything proves nothing: here a product's file is gone, and a job is lost."""
-    with System() as system:
+    with prepared.system() as system:
         load = Load(system, SEED)
         kept, lost = load.probe(), load.probe()
         campaign.until_quiet(system, load, 60.0)

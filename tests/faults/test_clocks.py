@@ -17,6 +17,7 @@ from faults.load import Load
 from faults.system import System
 from scale_core.domain import history
 from scale_core.settings import CHECKOUT
+from tests import prepared
 
 pytestmark = [
     pytest.mark.journey,
@@ -34,7 +35,9 @@ def clock(tmp_path: Path) -> Clock:
 @pytest.fixture
 def system(clock: Clock) -> Iterator[System]:
     executor = f"cd {shlex.quote(str(CHECKOUT))} && exec {clock.command} {sys.executable} -m scale_worker.executor"
-    with System({"scheduler": clock.command, "standby": clock.command}, SCALE_EXECUTOR_COMMAND=executor) as made:
+    with prepared.system(
+        {"scheduler": clock.command, "standby": clock.command}, SCALE_EXECUTOR_COMMAND=executor
+    ) as made:
         yield made
 
 

@@ -18,6 +18,7 @@ from faults.system import System, wait_for
 from scale_core.brokers import TEMPORARY_PREFIX
 from scale_core.domain import history
 from scale_core.history import TRAP
+from tests import prepared
 
 pytestmark = pytest.mark.journey
 PATIENCE_S = 90.0
@@ -57,7 +58,7 @@ class Feed:
 
 @pytest.fixture(scope="module")
 def feed() -> Iterator[Feed]:
-    with System() as system:
+    with prepared.system() as system:
         made = Feed(system, system.home / "feed", system.home / "store")
         made.directory.mkdir()
         made.store.mkdir()

@@ -13,12 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from faults.system import System, signal_all
+from faults.system import signal_all
 from scale_core.domain import history
 from scale_core.domain.history import Event
 from scale_core.history import HALT
 from scale_core.settings import CHECKOUT
 from scale_server import postgres
+from tests import prepared
 from tests.faults.test_points import Jobs, make_type
 from tests.journeys import scale_process
 from tests.journeys.scale_process import Scale
@@ -142,7 +143,7 @@ def test_a_leader_that_is_stopped_between_its_commit_and_its_launch_never_launch
 
 
 def test_of_two_that_start_at_once_one_leads_and_the_other_takes_over() -> None:
-    with System() as system:
+    with prepared.system() as system:
         jobs = Jobs(system, {"one": make_type(system, "one")})
         jobs.until(jobs.queue("one", 5), "COMPLETED")
         both, leader = system.pids("scheduler"), system.leader()

@@ -19,6 +19,7 @@ from faults.system import System, signal_all, wait_for
 from scale_core.domain import history
 from scale_core.history import TRAP
 from scale_server import postgres
+from tests import prepared
 
 pytestmark = pytest.mark.journey
 PATIENCE_S = 90.0
@@ -70,7 +71,7 @@ class Jobs:
 
 @pytest.fixture(scope="module")
 def jobs() -> Iterator[Jobs]:
-    with System(SCALE_DEVCLUSTER_CPUS="16", SCALE_DEVCLUSTER_MEM="64000") as system:
+    with prepared.system(SCALE_DEVCLUSTER_CPUS="16", SCALE_DEVCLUSTER_MEM="64000") as system:
         made = Jobs(system, {kind: make_type(system, kind) for kind in ("one", "early", "late")})
         yield made
         assert history.check_events(system.events()) == []

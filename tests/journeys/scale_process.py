@@ -18,13 +18,15 @@ import requests
 
 from scale_core.settings import CHECKOUT
 from scale_server import ports, postgres
+from scale_server.supervisor import read_procfile
+from tests import prepared
 from tests.patience import PATIENCE_S, wait_for
 
 # what the command line of each process contains
 MARKS = {
     "api": "gunicorn",
     "worker": "scale_worker.celery_app worker",
-    "beat": "scale_worker.celery_app beat",
+    "beat": "scale_worker.celery_bare beat",
     "scheduler": "scale_worker.mesos",
     "devcluster": "scale_worker.devcluster",
     "executor": "scale_worker.executor",
@@ -199,12 +201,20 @@ def strike_configuration(directory: Path, rules: list[dict[str, Any]], suffix: s
 
 
 @contextmanager
-def scale(home: Path, checkout: Path = CHECKOUT, **environment: str) -> Iterator[Scale]:
+def scale(home: Path, checkout: Path = CHECKOUT, from_nothing: bool = False, **environment: str) -> Iterator[Scale]:
     """A server of its own until the end of the block; stopped in order, and nothing may be left over.
 
-    `checkout` may be of another version: its packages are looked for there alone.
+    It has no Flower, on which nothing depends. `from_nothing`: with everything, and it makes its own database, as for a
+    newcomer. `checkout` may be of another version: its packages are looked for there alone.
     """
     home.mkdir(parents=True, exist_ok=True)
+    procfile = checkout / "Procfile"
+    if not from_nothing:
+        procfile = home / "Procfile"
+        commands = read_procfile(checkout / "Procfile", without=["flower"])
+        procfile.write_text("".join(f"{name}: {command}\n" for name, command in commands.items()))
+        if "SCALE_DATABASE_URL" not in environment:
+            prepared.give(home)
     port = ports.free_port()
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith("SCALE_")},
@@ -217,7 +227,7 @@ def scale(home: Path, checkout: Path = CHECKOUT, **environment: str) -> Iterator
     }
     with (home / "server.out").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "scale_server"],
+            [sys.executable, "-m", "scale_server", "--procfile", str(procfile)],
             cwd=checkout, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip

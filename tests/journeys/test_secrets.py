@@ -51,7 +51,7 @@ def rows(tmp_path: Path) -> Iterator[str]:
 def test_secrets_are_nowhere_but_where_they_belong(tmp_path: Path, rows: str) -> None:
     home = tmp_path / "home"
     environment = {**ENVIRONMENT, "SCALE_DATABASE_URL": rows}
-    with ftp_server(tmp_path / "ftp") as ftp, scale_process.scale(home, **environment) as scale:
+    with ftp_server(tmp_path / "ftp") as ftp, scale_process.scale(home, from_nothing=True, **environment) as scale:
         ftp.stop()
         ftp.arguments[ftp.arguments.index("-P") + 1] = ENVIRONMENT["SCALE_SECRET_PASSWORD"]
         ftp.start()

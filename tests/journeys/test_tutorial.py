@@ -27,7 +27,7 @@ PATIENCE_S = 600.0
 def scale(tmp_path: Path) -> Iterator[Scale]:
     home = tmp_path / "home"
     try:
-        with scale_process.scale(home) as running:
+        with scale_process.scale(home, from_nothing=True) as running:
             yield running
     finally:
         postgres.destroy(home)

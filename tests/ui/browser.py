@@ -10,7 +10,13 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--hide-scrollbars",  # as where they lie above the content; in pictures they would be an empty strip
+]
 WIDE, NARROW = ViewportSize(width=1360, height=900), ViewportSize(width=360, height=740)
 
 

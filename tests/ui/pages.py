@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from tests.ui.world import NOWHERE, World
 
 
@@ -39,9 +41,12 @@ def addresses(world: World) -> dict[str, str]:
         "workspace-new": "/workspaces/new",
         "import-export": "/import-export",
         "metrics": "/metrics",
+        "metrics-month": f"/metrics?started={world.month}&ended={world.month + timedelta(days=27)}&column=failed_count"
+        f"&column=error_data_count&choice_id={world.liner}&choice_id={world.tides}",
         "scheduler": "/scheduler",
         "accounts": "/accounts",
         "tokens": "/tokens",
+        "password": "/password",
         "audit": "/audit",
         "queue": "/queue",
         "load": "/load",

@@ -39,6 +39,7 @@ def test_sign_in_change_something_and_sign_out(tmp_path: Path) -> None:
                 gone = requests.get(f"{scale.address}jobs/", headers={"Authorization": f"Bearer {secret}"}, timeout=60)
                 assert gone.status_code == 401
                 look_as_bob(page)
+                change_my_password(browsers.context(running, scale.address).new_page(), page)
     finally:
         postgres.destroy(home)
 
@@ -135,3 +136,32 @@ def look_as_bob(page: Page) -> None:
     page.get_by_label("Password").fill(OTHER_PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("wrong")
+
+
+def change_my_password(here: Page, elsewhere: Page) -> None:
+    """Ada changes hers; where else she was signed in she no longer is."""
+    elsewhere.goto("/ui/jobs")
+    sign_in(elsewhere, "ada", PASSWORD)
+    here.goto("/ui/")
+    sign_in(here, "ada", PASSWORD)
+    here.get_by_role("link", name="My password").click()
+    here.get_by_label("Present password").fill(PASSWORD + "x")
+    here.get_by_label("New password").fill(OTHER_PASSWORD)
+    here.get_by_label("The new one again").fill(OTHER_PASSWORD + "x")
+    expect(here.get_by_text("This is not the same.")).to_be_visible()
+    expect(here.get_by_role("button", name="Change it")).to_be_disabled()
+    here.get_by_label("The new one again").fill(OTHER_PASSWORD)
+    here.get_by_role("button", name="Change it").click()
+    expect(here.get_by_role("alert")).to_contain_text("old_password is wrong")
+    here.get_by_label("Present password").fill(PASSWORD)
+    here.get_by_role("button", name="Change it").click()
+    expect(here.get_by_role("status")).to_contain_text("Your password is changed")
+    expect(here.get_by_role("heading", level=1)).to_have_text("Overview")
+    expect(elsewhere.get_by_role("heading", name="Sign in")).to_be_visible()
+    elsewhere.get_by_label("Name").fill("ada")
+    elsewhere.get_by_label("Password").fill(PASSWORD)
+    elsewhere.get_by_role("button", name="Sign in").click()
+    expect(elsewhere.get_by_role("alert")).to_contain_text("wrong")
+    elsewhere.get_by_label("Password").fill(OTHER_PASSWORD)
+    elsewhere.get_by_role("button", name="Sign in").click()
+    expect(elsewhere.locator(".account")).to_contain_text("ada")

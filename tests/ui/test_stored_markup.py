@@ -21,7 +21,7 @@ from tests.ui import browser as browsers
 from tests.ui.browser import open_page
 from tests.ui.conftest import Watched
 from tests.ui.pages import addresses
-from tests.ui.world import World
+from tests.ui.world import World, fail_on, last_month
 
 MARKUP = "<img src=planted onerror=ran()>"
 LONG = f'"\'>{MARKUP}<script>ran()</script><svg onload=ran()><iframe srcdoc="<script>parent.ran()</script>">{{{{7*7}}}}'
@@ -117,6 +117,8 @@ def plant(scale: Scale) -> World:
     recipe_type, recipe = make_recipe(scale, finder, source["id"], workspace)
     completed, failed = scale.queue(finder, **given, **made), tuple(scale.queue(checker, **given) for _ in range(3))
     running, waiting = scale.queue(talker, **given), scale.queue(giant, **given)
+    month = last_month()
+    fail_on(scale, checker, given, [month])
     scale.until(completed, "COMPLETED")
     for job in failed:
         scale.until(job, "FAILED")
@@ -125,7 +127,7 @@ def plant(scale: Scale) -> World:
     scale.patch(f"nodes/{node}/", {"is_paused": True, "pause_reason": MARKUP})
     return World(
         incoming, workspace, source["id"], finder["id"], checker["id"], talker["id"], giant["id"], completed, failed,
-        running, waiting, recipe_type, recipe, strike, node,
+        running, waiting, recipe_type, recipe, strike, node, checker["id"], giant["id"], month,
     )  # fmt: skip
 
 

@@ -4,17 +4,20 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import docker
+import psutil
 import pytest
 
 from scale_core.domain.execution import ExecutionSpec, Input, Outcome
 from scale_worker.executor import cgroups, orphans
 from scale_worker.executor.cancel import KILLED
 from scale_worker.executor.containers import ContainerJob, Engine, create_config
+from scale_worker.executor.execution import run_execution
 from scale_worker.executor.gpus import Gpus
 from tests.docker_images import busybox_image
 from tests.worker.executions import Bench, file_output, prop
@@ -85,6 +88,27 @@ def test_many_inputs_come_through_their_workspace(bench: Bench) -> None:
 def test_an_image_with_its_own_entrypoint(bench: Bench) -> None:
     outcome = bench.run(spec(bench, "${p} b", command="", inputs=(prop("p", "a $(x)"),)))
     assert (outcome.succeeded, outcome.stdout) == (True, "entrypoint a $(x) b\n")
+
+
+def test_calls_share_connections(bench: Bench) -> None:
+    """Executions at once too: an attached stream that is closed takes nobody else's connection with it."""
+
+    def unix_sockets() -> int:
+        return len(psutil.Process().net_connections("unix"))
+
+    before = unix_sockets()
+    for _ in range(4):
+        assert bench.run(spec(bench, "'echo one'")).stdout == "one\n"
+    assert unix_sockets() - before <= 2, "one after the other, the calls need one connection and one for the stream"
+
+    def run(number: int) -> Outcome:
+        name = f"{bench.root.name}-{os.getpid()}-together-{number}"
+        asked = spec(bench, f"'echo {number}; sleep 0.{number}'", task_id=name)
+        return run_execution(asked, bench.root / name, bench.node, bench.cancellation())
+
+    with ThreadPoolExecutor(9) as pool:
+        outcomes = list(pool.map(run, range(9)))
+    assert [(each.succeeded, each.stdout) for each in outcomes] == [(True, f"{number}\n") for number in range(9)]
 
 
 def test_exit_code(bench: Bench, client: docker.DockerClient) -> None:

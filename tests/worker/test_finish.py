@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from scale_core.db.job import JobExecution
 from scale_core.domain.job import ExecutionStatus
-from scale_worker.celery_app import TASK_ROUTES, app
+from scale_worker.celery_app import app
+from scale_worker.celery_config import TASK_ROUTES
 from scale_worker.tasks import execution as tasks
 from tests import factories as make
 from tests.patience import PATIENCE_S, wait_for

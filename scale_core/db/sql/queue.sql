@@ -65,6 +65,9 @@ CROSS JOIN LATERAL (
 ) AS sample
 WHERE kinds.job_type_id IS NOT NULL
 
+-- held_scheduler -- its one row, which whoever takes the lead has to change
+SELECT is_paused, framework_id, epoch FROM scheduler WHERE id = 1 FOR SHARE
+
 -- limits -- the switches of job types that have any, with their jobs at work where a limit counts them
 SELECT id, is_paused, max_scheduled,
        CASE WHEN max_scheduled > 0

@@ -188,7 +188,14 @@ export interface RuleWithTarget extends TriggerRule {
 
 export interface TriggerEvent extends Event {
   /** Which of these are there depends on the type. */
-  description: { file_id?: number; file_name?: string; strike_id?: number; rule_name?: string; user?: string };
+  description: {
+    file_id?: number;
+    file_name?: string;
+    ingest_ids?: number[];
+    strike_id?: number;
+    rule_name?: string;
+    user?: string;
+  };
   error: string | null;
   trace_id: string;
 }

@@ -6,7 +6,7 @@ import { absolute, many, size } from "../core/format";
 import { useLive } from "../core/live";
 import { isUtc } from "../core/settings";
 import type { ScaleFile } from "../core/types";
-import { Filters, PeriodChoice, Search } from "../parts/filters";
+import { Filters, LEAST_PART, PeriodChoice, Search } from "../parts/filters";
 import { Footprints } from "../parts/map";
 import { None, NoRows, Page, Panel } from "../parts/page";
 import { type Column, Pager, pageNumber, pageSize, Table } from "../parts/table";
@@ -17,6 +17,7 @@ const KINDS = [
   { value: "sources", label: "Sources" },
   { value: "files", label: "All files" },
 ] as const;
+const FILTERS = ["file_name", "file_name_part", "started"] as const;
 const NEWEST = "-last_modified";
 const STEPS = 100;
 
@@ -51,12 +52,12 @@ export default function Files() {
   const kind = KINDS.find((each) => each.value === query.value.get("kind"))?.value ?? "products";
   const rows = pageSize();
   const order = query.value.get("order") ?? NEWEST;
-  const wanted = { file_name: query.value.getAll("file_name"), started: query.value.get("started") };
+  const wanted = Object.fromEntries(FILTERS.map((name) => [name, query.value.getAll(name)]));
   const live = useLive<Rows<ScaleFile>>(
     `/${kind}/?${asQuery({ ...wanted, order, page: pageNumber(), page_size: rows })}`,
     10,
   );
-  const isFiltered = query.value.has("file_name") || query.value.has("started");
+  const isFiltered = FILTERS.some((name) => query.value.has(name));
   return (
     <Page title="Files" aside={live.data && <span class="quiet figure">{many(live.data.count, "file")}</span>}>
       <Filters>
@@ -75,7 +76,7 @@ export default function Files() {
             </button>
           ))}
         </fieldset>
-        <Search name="file_name" label="Name" placeholder="the whole name" isMain />
+        <Search name="file_name_part" label="Name" placeholder="a part of it" least={LEAST_PART} isMain />
         <PeriodChoice />
       </Filters>
       {live.data && <MapOf files={live.data.results} />}

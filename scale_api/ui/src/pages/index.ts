@@ -53,6 +53,7 @@ export const PAGES: readonly Entry[] = [
   { path: "/metrics", title: "Metrics", group: "System", key: "m", load: () => import("./metrics") },
   { path: "/scheduler", title: "Scheduler", group: "System", load: () => import("./scheduler") },
   { path: "/accounts", title: "Accounts", group: "System", role: "admin", load: () => import("./accounts") },
+  { path: "/password", title: "My password", load: () => import("./password") },
   { path: "/tokens", title: "Tokens", group: "System", role: "admin", load: () => import("./tokens") },
   { path: "/audit", title: "Audit", group: "System", key: "a", role: "admin", load: () => import("./audit") },
 ];

@@ -7,7 +7,7 @@ import { useLive } from "../core/live";
 import { attempt } from "../core/toasts";
 import type { Ingest, IngestHours, IngestStatus, Strike } from "../core/types";
 import { type Bar, Bars } from "../parts/charts";
-import { Choice, Choices, Filters, PeriodChoice, Search } from "../parts/filters";
+import { Choice, Choices, Filters, LEAST_PART, PeriodChoice, Search } from "../parts/filters";
 import { Empty, None, NoRows, Page, Panel, Refusal, Skeleton } from "../parts/page";
 import { Status, word } from "../parts/status";
 import { type Column, Pager, pageNumber, pageSize, Table } from "../parts/table";
@@ -23,7 +23,7 @@ const STATUSES: readonly IngestStatus[] = [
   "DUPLICATE",
   "ERRORED",
 ];
-const FILTERS = ["status", "strike_id", "file_name", "started"] as const;
+const FILTERS = ["status", "strike_id", "file_name", "file_name_part", "started"] as const;
 const NEWEST = "-last_modified";
 
 export default function Ingests() {
@@ -80,7 +80,7 @@ export default function Ingests() {
           options={strikes.map((strike) => ({ value: String(strike.id), label: strike.title || strike.name }))}
         />
         <PeriodChoice />
-        <Search name="file_name" label="Name of the file" placeholder="the whole name" isMain />
+        <Search name="file_name_part" label="Name of the file" placeholder="a part of it" least={LEAST_PART} isMain />
       </Filters>
       <Table
         caption="Files as they came in"

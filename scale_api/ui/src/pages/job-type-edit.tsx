@@ -7,6 +7,7 @@ import { attempt } from "../core/toasts";
 import type { JobTypeDetails } from "../core/types";
 import { EditorForm, Judgement, TextField, useValidation } from "../parts/form";
 import { Page, Panel, Refusal, Skeleton } from "../parts/page";
+import { RulePreview } from "../parts/rule-preview";
 
 const NEW_INTERFACE = {
   version: "1.0",
@@ -148,6 +149,9 @@ function Editor({ type, etag }: { type?: JobTypeDetails; etag?: string | null })
               {field("error_mapping", { rows: 5, isCode: true, class: "field-wide" })}
               {field("trigger_rule", { rows: 6, isCode: true, class: "field-wide" })}
             </div>
+            {type && typeof body.trigger_rule === "object" && body.trigger_rule && (
+              <RulePreview rule={body.trigger_rule} target={{ job_type_id: type.id }} />
+            )}
           </Panel>
           <Panel title="What it needs">
             <div class="fields">{NUMBERS.map((name) => field(name, { isNumber: true }))}</div>

@@ -1,19 +1,31 @@
 // One job type: what goes in and comes out, what it needs, how it did, and what starts it.
-import { useState } from "preact/hooks";
 import { to } from "../core/address";
-import { ApiError, change } from "../core/api";
-import { cpus, duration, many, mebibytes } from "../core/format";
+import { cpus, duration, mebibytes } from "../core/format";
 import { useLive } from "../core/live";
 import { may } from "../core/session";
 import type { InterfaceInput, InterfaceOutput, JobTypeDetails, JobTypeRevision, TriggerRule } from "../core/types";
-import { Empty, Fact, Facts, None, Page, Panel, Refusal, Skeleton } from "../parts/page";
+import { Fact, Facts, None, Page, Panel, Refusal, Skeleton } from "../parts/page";
 import { PauseType } from "../parts/pause";
-import { HowItDid } from "../parts/performance";
+import { DidBeside, HowItDid } from "../parts/performance";
 import { Revisions } from "../parts/revisions";
+import { RulePreview } from "../parts/rule-preview";
 import { Category } from "../parts/status";
 import { type Column, Table } from "../parts/table";
 import { Moment, Time } from "../parts/time";
+import { type Aspect, Versions } from "../parts/versions";
 import { TypeState } from "./job-types";
+
+const ASPECTS: readonly Aspect<JobTypeDetails>[] = [
+  { name: "State", of: (type) => (!type.is_active ? "Switched off" : type.is_paused ? "Paused" : "In use") },
+  { name: "Image", of: (type) => type.docker_image || "none: a plain command" },
+  { name: "CPUs", of: (type) => cpus(type.cpus_required) },
+  { name: "Memory", of: (type) => mebibytes(type.mem_required) },
+  { name: "GPUs", of: (type) => cpus(type.gpus_required) },
+  { name: "Timeout", of: (type) => duration(type.timeout) },
+  { name: "Priority", of: (type) => String(type.priority) },
+  { name: "Tries", of: (type) => String(type.max_tries) },
+  { name: "At once", of: (type) => (type.max_scheduled === null ? "as many as fit" : String(type.max_scheduled)) },
+];
 
 export default function JobType({ id }: { id: string }) {
   const live = useLive<JobTypeDetails>(`/job-types/${id}/`, 5);
@@ -107,6 +119,18 @@ export default function JobType({ id }: { id: string }) {
           <Mapping type={type} />
         </Panel>
       </div>
+      <Versions<JobTypeDetails>
+        type={type}
+        path="job-types"
+        aspects={ASPECTS}
+        document={({ interface: called, error_mapping, trigger_rule }) => ({
+          interface: called,
+          error_mapping,
+          trigger_rule: trigger_rule && { type: trigger_rule.type, configuration: trigger_rule.configuration },
+        })}
+      >
+        {(other) => <DidBeside before={other} after={type} />}
+      </Versions>
       <Revisions<JobTypeRevision>
         path={`/job-types/${type.id}/revisions/`}
         key={type.revision_num}
@@ -160,61 +184,17 @@ function Mapping({ type }: { type: JobTypeDetails }) {
   );
 }
 
-interface Preview {
-  count: number;
-  jobs: number;
-  results: { file: { id: number; file_name: string }; occurred: string; error: string | null }[];
-}
-
 function Rule({ rule, typeId }: { rule: TriggerRule; typeId: number }) {
-  const [preview, setPreview] = useState<Preview | ApiError | null>(null);
-  const look = async (): Promise<void> => {
-    const { type, is_active, configuration } = rule;
-    try {
-      setPreview(
-        await change<Preview>("POST", "/trigger-rules/preview/", {
-          trigger_rule: { type, is_active, configuration },
-          job_type_id: typeId,
-        }),
-      );
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setPreview(error);
-    }
-  };
+  const { type, is_active, configuration } = rule;
   return (
     <>
       <p>
-        {rule.is_active ? "Active" : "Switched off"}: {rule.type.toLowerCase()} {rule.name && <code>{rule.name}</code>}
+        {is_active ? "Active" : "Switched off"}: {type.toLowerCase()} {rule.name && <code>{rule.name}</code>}
       </p>
       <section class="command spaced-top" tabIndex={0} aria-label="Configuration of the rule">
-        <pre>{JSON.stringify(rule.configuration, null, 2)}</pre>
+        <pre>{JSON.stringify(configuration, null, 2)}</pre>
       </section>
-      <p class="spaced-top">
-        <button type="button" onClick={look}>
-          On which files would it have fired?
-        </button>
-      </p>
-      {preview instanceof ApiError && <Refusal error={preview} />}
-      {preview && !(preview instanceof ApiError) && (
-        <div role="status">
-          {preview.count ? (
-            <p>
-              On {many(preview.count, "file")}, {many(preview.jobs, "job")} each:
-            </p>
-          ) : (
-            <Empty title="On none of the files that there are." />
-          )}
-          <ul>
-            {preview.results.slice(0, 20).map((each) => (
-              <li key={each.file.id}>
-                <a href={to(`/files/${each.file.id}`)}>{each.file.file_name}</a> <Time at={each.occurred} />{" "}
-                {each.error && <span class="tone-bad">{each.error}</span>}
-              </li>
-            ))}
-          </ul>
-        </div>
-      )}
+      <RulePreview rule={{ type, is_active, configuration }} target={{ job_type_id: typeId }} />
     </>
   );
 }

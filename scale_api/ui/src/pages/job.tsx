@@ -8,12 +8,12 @@ import { useLive } from "../core/live";
 import type { Execution, JobDetails, Node, Parameter, ScaleFile } from "../core/types";
 import { FileLink, JobTypeLink, RecipeTypeLink } from "../parts/links";
 import { Log } from "../parts/log";
+import { CANCELABLE, CancelJobs, REQUEUABLE, RequeueJobs } from "../parts/many-jobs";
 import { Empty, Fact, Facts, None, Page, Panel, Refusal, Skeleton } from "../parts/page";
 import { Phases } from "../parts/phases";
 import { Category, Status } from "../parts/status";
 import { type Column, Table } from "../parts/table";
 import { Moment, Time, Took } from "../parts/time";
-import { CANCELABLE, CancelJobs, REQUEUABLE, RequeueJobs } from "./jobs";
 
 const ENDED: ReadonlySet<string> = new Set(["FAILED", "COMPLETED", "CANCELED"]);
 

@@ -1,21 +1,18 @@
 // All jobs: found by filters, watched as they change, canceled and requeued many at a time.
 import { useState } from "preact/hooks";
 import { asQuery, query, to } from "../core/address";
-import { change, type Page as Rows } from "../core/api";
+import type { Page as Rows } from "../core/api";
 import { count, many } from "../core/format";
 import { useLive } from "../core/live";
-import { attempt } from "../core/toasts";
 import { CATEGORIES, JOB_STATUSES, type Job, type JobType, type Queued } from "../core/types";
-import { Question } from "../parts/dialog";
 import { Choice, Choices, Filters, PeriodChoice, Search } from "../parts/filters";
 import { JobTypeLink } from "../parts/links";
+import { CANCELABLE, CancelJobs, ENDED, Prioritise, REQUEUABLE, RequeueJobs } from "../parts/many-jobs";
 import { None, NoRows, Page } from "../parts/page";
 import { Category, categoryWord, Status, word } from "../parts/status";
 import { type Column, Pager, pageNumber, pageSize, Table, useSteady } from "../parts/table";
 import { Time, Took } from "../parts/time";
 
-export const CANCELABLE: ReadonlySet<string> = new Set(["PENDING", "BLOCKED", "QUEUED", "RUNNING", "FAILED"]);
-export const REQUEUABLE: ReadonlySet<string> = new Set(["FAILED", "CANCELED"]);
 const NEWEST = "-last_modified";
 const FILTERS = ["status", "job_type_id", "job_id", "error_category", "started", "ended"] as const;
 
@@ -61,7 +58,7 @@ export default function Jobs() {
   const types = useLive<Rows<JobType>>("/job-types/?order=name&order=version&page_size=1000", 0).data?.results ?? [];
   const [chosen, setChosen] = useState<ReadonlySet<number | string>>(new Set());
   const [isOver, setOver] = useState(false);
-  const [question, setQuestion] = useState<"cancel" | "requeue" | "requeue-all" | null>(null);
+  const [question, setQuestion] = useState<"cancel" | "requeue" | "requeue-all" | "priority" | null>(null);
   const { rows, fresh, release } = useSteady(list, jobKey, isOver || chosen.size > 0);
   const waiting = useWaiting(rows);
   const total = list.data?.count;
@@ -105,43 +102,50 @@ export default function Jobs() {
         <PeriodChoice />
         <Search name="job_id" label="Number" placeholder="such as 4711" isMain />
       </Filters>
-      <div class="table-bar">
-        {chosen.size > 0 ? (
-          <>
-            <strong>{many(some.length, "job")} selected</strong>
-            <button
-              type="button"
-              disabled={!some.some((job) => CANCELABLE.has(job.status))}
-              onClick={() => setQuestion("cancel")}
-            >
-              Cancel…
-            </button>
-            <button
-              type="button"
-              disabled={!some.some((job) => REQUEUABLE.has(job.status))}
-              onClick={() => setQuestion("requeue")}
-            >
-              Requeue…
-            </button>
-            <button type="button" class="plain" onClick={() => setChosen(new Set())}>
-              Select none
-            </button>
-          </>
-        ) : (
-          <span class="quiet">
-            {isOver
-              ? "The rows stay in place while the pointer is on them."
-              : "Newest changes come first by themselves."}
-          </span>
-        )}
-        {fresh > 0 && (
-          <button type="button" class="plain" onClick={release}>
-            Show {many(fresh, "changed job")}
-          </button>
-        )}
-      </div>
       {/* biome-ignore lint/a11y/noStaticElementInteractions: only holds the rows in place */}
       <div onMouseEnter={() => setOver(true)} onMouseLeave={() => setOver(false)}>
+        <div class="table-bar">
+          {chosen.size > 0 ? (
+            <>
+              <strong>{many(some.length, "job")} selected</strong>
+              <button
+                type="button"
+                disabled={!some.some((job) => CANCELABLE.has(job.status))}
+                onClick={() => setQuestion("cancel")}
+              >
+                Cancel…
+              </button>
+              <button
+                type="button"
+                disabled={!some.some((job) => REQUEUABLE.has(job.status))}
+                onClick={() => setQuestion("requeue")}
+              >
+                Requeue…
+              </button>
+              <button
+                type="button"
+                disabled={!some.some((job) => !ENDED.has(job.status))}
+                onClick={() => setQuestion("priority")}
+              >
+                Priority…
+              </button>
+              <button type="button" class="plain" onClick={() => setChosen(new Set())}>
+                Select none
+              </button>
+            </>
+          ) : (
+            <span class="quiet">
+              {isOver
+                ? "The rows stay in place while the pointer is on them."
+                : "Newest changes come first by themselves."}
+            </span>
+          )}
+          {fresh > 0 && (
+            <button type="button" class="plain" onClick={release}>
+              Show {many(fresh, "changed job")}
+            </button>
+          )}
+        </div>
         <Table
           caption="Jobs"
           columns={columns(waiting)}
@@ -157,6 +161,7 @@ export default function Jobs() {
       </div>
       <Pager count={total} size={size} />
       {question === "cancel" && <CancelJobs jobs={some} onClose={close} onDone={finish} />}
+      {question === "priority" && <Prioritise jobs={some} onClose={close} onDone={finish} />}
       {question === "requeue" && (
         <RequeueJobs
           title={`Requeue ${many(some.filter((job) => REQUEUABLE.has(job.status)).length, "job")}?`}
@@ -203,99 +208,4 @@ function NoJobs() {
       <a href={to("/job-types")}>job type</a> is run from the page of its type.
     </NoRows>
   );
-}
-
-const AT_ONCE = 4;
-
-async function cancelAll(ids: readonly number[]): Promise<void> {
-  const left = [...ids];
-  const work = async (): Promise<void> => {
-    for (let id = left.shift(); id !== undefined; id = left.shift()) {
-      await change("PATCH", `/jobs/${id}/`, { status: "CANCELED" });
-    }
-  };
-  const results = await Promise.allSettled(Array.from({ length: AT_ONCE }, work));
-  const bad = results.find((result) => result.status === "rejected");
-  if (bad) throw bad.reason;
-}
-
-interface ActionProps {
-  onClose: () => void;
-  onDone: () => Promise<void>;
-}
-
-export function CancelJobs({ jobs, onClose, onDone }: ActionProps & { jobs: readonly Job[] }) {
-  const ids = jobs.filter((job) => CANCELABLE.has(job.status)).map((job) => job.id);
-  const running = jobs.filter((job) => job.status === "RUNNING").length;
-  const undo = (): void => {
-    void attempt(`${many(ids.length, "job")} put back on the queue`, () =>
-      change("POST", "/queue/requeue-jobs/", { job_ids: ids }).then(onDone),
-    );
-  };
-  const yes = (): Promise<unknown> =>
-    attempt(
-      ids.length === 1 ? `Job ${ids[0]} is canceled` : `${many(ids.length, "job")} canceled`,
-      () => cancelAll(ids),
-      undo,
-    ).then(onDone);
-  return (
-    <Question title={`Cancel ${many(ids.length, "job")}?`} verb="Cancel them" isDangerous onYes={yes} onClose={onClose}>
-      <p>
-        {running > 0 && `${many(running, "of them runs", "of them run")}: what they have done so far is lost. `}
-        Jobs that depend on them in a recipe are blocked. Canceled jobs can be requeued.
-      </p>
-    </Question>
-  );
-}
-
-interface RequeueProps extends ActionProps {
-  title: string;
-  body: Record<string, unknown>;
-  isAll?: boolean;
-}
-
-export function RequeueJobs({ title, body, isAll, onClose, onDone }: RequeueProps) {
-  const [priority, setPriority] = useState("");
-  const found = useLive<Rows<Job>>(isAll ? `/jobs/?${matching(body)}` : null, 0).data?.count;
-  const yes = (): Promise<unknown> =>
-    attempt("Jobs are requeued", () =>
-      change("POST", "/queue/requeue-jobs/", { ...body, ...(priority ? { priority: Number(priority) } : {}) }),
-    ).then(onDone);
-  return (
-    <Question title={title} verb="Requeue" onYes={yes} onClose={onClose}>
-      {isAll && (
-        <p>
-          {found === undefined ? "Counting…" : <strong>{many(found, "job")}</strong>} that failed or were canceled,
-          among those that the filters of this page let through.
-        </p>
-      )}
-      <p>
-        They go back to the queue and are tried anew. Jobs that were blocked behind them wait again for their inputs.
-      </p>
-      <label class="filter">
-        <span>Priority (a smaller number starts earlier)</span>
-        <input
-          type="number"
-          min="0"
-          placeholder="as they have it"
-          value={priority}
-          onInput={(event) => setPriority(event.currentTarget.value)}
-        />
-      </label>
-    </Question>
-  );
-}
-
-/** What the API will take of a selection, counted beforehand. */
-function matching(body: Record<string, unknown>): URLSearchParams {
-  const { status, job_ids, job_type_ids, error_categories, started, ended } = body as Record<string, string[]>;
-  return asQuery({
-    status: status ?? [...REQUEUABLE],
-    job_id: job_ids,
-    job_type_id: job_type_ids,
-    error_category: error_categories,
-    started,
-    ended,
-    page_size: 1,
-  });
 }

@@ -11,6 +11,8 @@ import { EditorForm, Judgement, problemsOf, TextField, useValidation } from "../
 import { Graph } from "../parts/graph";
 import { Page, Panel, Refusal, Skeleton } from "../parts/page";
 import { Revisions } from "../parts/revisions";
+import { RulePreview } from "../parts/rule-preview";
+import { type Aspect, Versions } from "../parts/versions";
 import { graphOf } from "./recipe";
 
 interface Draft {
@@ -155,6 +157,9 @@ function Editor({ type, etag, reload }: EditorProps) {
                 hint="Which files start it; empty: none."
               />
             </div>
+            {type && rule && !(rule instanceof Error) && (
+              <RulePreview rule={rule} target={{ recipe_type_id: type.id }} />
+            )}
           </Panel>
         </div>
         <div class="editor-side">
@@ -207,9 +212,28 @@ function Shown({ type }: { type: RecipeTypeDetails }) {
   );
 }
 
+const ASPECTS: readonly Aspect<RecipeTypeDetails>[] = [
+  { name: "State", of: (type) => (type.is_active ? "In use" : "Switched off") },
+  { name: "Jobs", of: (type) => String(type.definition.jobs.length) },
+  { name: "Started by", of: (type) => (type.trigger_rule?.is_active ? `rule ${type.trigger_rule.name}` : "people") },
+];
+
 function Before({ type }: { type: RecipeTypeDetails }) {
   return (
     <div class="spaced-top">
+      <Versions<RecipeTypeDetails>
+        type={type}
+        path="recipe-types"
+        aspects={ASPECTS}
+        document={({ definition, trigger_rule }) => ({
+          definition,
+          trigger_rule: trigger_rule && { type: trigger_rule.type, configuration: trigger_rule.configuration },
+        })}
+        picture={(each) => {
+          const { nodes, edges } = graphOf(each.definition);
+          return <Graph caption={`Graph of version ${each.version}`} nodes={nodes} edges={edges} />;
+        }}
+      />
       <Revisions<RecipeTypeRevision>
         key={type.revision_num}
         path={`/recipe-types/${type.id}/revisions/`}

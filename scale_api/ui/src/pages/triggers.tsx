@@ -47,7 +47,7 @@ export default function Triggers() {
       aside={live.data && <span class="quiet figure">{many(live.data.count, "event")}</span>}
     >
       <Filters>
-        <Search name="file_name" label="File name" isMain />
+        <Search name="file_name" label="File name" placeholder="the whole name" isMain />
         <Choice name="type" label="What happened" options={TYPES} />
         <Choice
           name="has_error"

@@ -296,8 +296,7 @@ function Editor({ workspace, etag, reload }: EditorProps) {
           ) : (
             <Panel title="Editing">
               <p class="quiet">
-                Whatever is changed at the left is checked as it is typed. Files that are stored already stay where they
-                are.
+                Whatever is changed is checked as it is typed. Files that are stored already stay where they are.
               </p>
             </Panel>
           )}

@@ -2,8 +2,10 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { go } from "../core/address";
 import { absolute, short } from "../core/format";
 import { isDark, isUtc } from "../core/settings";
+import { colourOf } from "./save";
 
 export interface Part {
   name: string;
@@ -20,12 +22,14 @@ export interface Bar {
   /** What stands below it; most bars have nothing. */
   tick?: string | undefined;
   parts: readonly Part[];
+  /** Where a click leads. */
   href?: string | undefined;
 }
 
 const TALL = 132;
 const SMALL = 64;
 const FOOT = 20;
+const DAY_STEPS = [1, 2, 7, 14, 28, 91, 182, 364].map((days) => days * 86_400);
 const HOUR_S = 3600; // shown before and after the only time that there is
 
 function total(bar: Bar): number {
@@ -68,7 +72,13 @@ export function Bars({ caption, bars, isSmall = false }: { caption: string; bars
             const x = left + place * step;
             return (
               // biome-ignore lint/a11y/noStaticElementInteractions: hovering shows what the table tells anyway
-              <g key={bar.label} onMouseEnter={() => setAt(place)} onMouseLeave={() => setAt(null)}>
+              <g
+                key={bar.label}
+                class={bar.href && "leads"}
+                onMouseEnter={() => setAt(place)}
+                onMouseLeave={() => setAt(null)}
+                onClick={() => bar.href && go(bar.href)}
+              >
                 <rect class={`hover ${at === place ? "is-at" : ""}`} x={x} y={0} width={step} height={height} />
                 {bar.parts.map((part) => {
                   if (!part.value) return null;
@@ -197,22 +207,22 @@ interface LinesProps {
   /** Seconds since 1970. */
   times: readonly number[];
   lines: readonly Line[];
-  isStacked?: boolean;
   height?: number;
+  /** The times are days, which are those of UTC whatever the clock of the browser shows. */
+  isDaily?: boolean;
 }
 
 /** Lines over time. */
-export function Lines({ caption, times, lines, height = 220 }: LinesProps) {
+export function Lines({ caption, times, lines, height = 220, isDaily = false }: LinesProps) {
   const frame = useRef<HTMLDivElement>(null);
   const width = useWidth(frame);
   const dark = isDark.value;
-  const utc = isUtc.value;
+  const utc = isUtc.value || isDaily;
   useEffect(() => {
     const ground = frame.current;
     if (!ground || !width || !times.length) return undefined;
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name: string): string => resolved(ground, style.getPropertyValue(name));
-    const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+    const colour = (name: string): string => colourOf(ground, name);
+    const axis = { stroke: colour("quiet"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
     const options: uPlot.Options = {
       width,
       height,
@@ -220,18 +230,22 @@ export function Lines({ caption, times, lines, height = 220 }: LinesProps) {
       legend: { live: true },
       ...(utc ? { tzDate: (seconds: number) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") } : {}),
       scales: {
-        x: { range: (_plot, first, last) => (first === last ? [first - HOUR_S, last + HOUR_S] : [first, last]) },
+        x: { range: () => span(times) },
         y: { range: (_plot, _low, high) => [0, roundUp(high || 1)] },
       },
       axes: [
-        { ...axis, values: (_plot, marks, _axis, _space, step) => marks.map((mark) => clock(mark, step, utc)) },
+        {
+          ...axis,
+          ...(isDaily ? { incrs: DAY_STEPS } : {}),
+          values: (_plot, marks, _axis, _space, step) => marks.map((mark) => clock(mark, step, utc)),
+        },
         { ...axis, size: 52, values: (_plot, marks) => marks.map((mark) => short(mark)) },
       ],
       series: [
-        { value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
+        { label: isDaily ? "Day" : "Time", value: isDaily ? "{YYYY}-{MM}-{DD}" : "{YYYY}-{MM}-{DD} {HH}:{mm}" },
         ...lines.map((line) => ({
           label: line.name,
-          stroke: colour(`--${line.tone}`),
+          stroke: colour(line.tone),
           width: 2,
           points: { show: times.length < 40 },
         })),
@@ -240,7 +254,7 @@ export function Lines({ caption, times, lines, height = 220 }: LinesProps) {
     const data = [times, ...lines.map((line) => line.values)] as unknown as uPlot.AlignedData;
     const plot = new uPlot(options, data, ground);
     return () => plot.destroy();
-  }, [width, times, lines, dark, utc, height]);
+  }, [width, times, lines, dark, utc, height, isDaily]);
   return (
     <figure class="chart">
       <figcaption class="unseen">{caption}</figcaption>
@@ -249,19 +263,15 @@ export function Lines({ caption, times, lines, height = 220 }: LinesProps) {
   );
 }
 
+/** From the first time to the last; around the only one, of which uPlot would make a day that begins with it. */
+function span(times: readonly number[]): [number, number] {
+  const [first, last] = [times[0] ?? 0, times[times.length - 1] ?? 0];
+  return first === last ? [first - HOUR_S, last + HOUR_S] : [first, last];
+}
+
 /** What stands at a mark of a time axis whose marks are `step` seconds apart: "14:30", or "11-26" of days. */
 function clock(seconds: number, step: number, utc: boolean): string {
   const text = absolute(seconds * 1000, utc);
   const time = text.slice(11, 16);
   return step >= 86_400 || time === "00:00" ? text.slice(5, 10) : time;
-}
-
-/** A canvas knows neither variables nor light-dark(): let the style sheet say what colour it is. */
-function resolved(ground: HTMLElement, value: string): string {
-  const probe = document.createElement("span");
-  probe.style.color = value;
-  ground.append(probe);
-  const { color } = getComputedStyle(probe);
-  probe.remove();
-  return color;
 }

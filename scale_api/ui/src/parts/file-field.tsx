@@ -1,14 +1,17 @@
-// Choosing files: by number, by name, or among the newest.
+// Choosing files: by number, by a part of the name, or among the newest.
 import { useEffect, useState } from "preact/hooks";
+import { asQuery } from "../core/address";
 import { ApiError, get, type Page as Rows } from "../core/api";
 import { size } from "../core/format";
 import { useLive } from "../core/live";
 import type { ScaleFile } from "../core/types";
+import { LEAST_PART } from "./filters";
 import { Field } from "./form";
 import { Time } from "./time";
 
 const NEWEST = 200;
 const SHOWN = 6;
+const ASKED = 50; // of which some do not fit
 const TYPING_MS = 300;
 
 interface FileFieldProps {
@@ -25,12 +28,13 @@ interface FileFieldProps {
 export function FileField({ label, path, files, onFiles, hasSeveral = false, mediaTypes }: FileFieldProps) {
   const [text, setText] = useState("");
   const newest = useLive<Rows<ScaleFile>>(`/files/?order=-last_modified&page_size=${NEWEST}`, 0).data?.results;
-  const exact = useExact(text.trim());
+  const known = useFound(text.trim());
   const fits = (file: ScaleFile): boolean => !mediaTypes.length || mediaTypes.includes(file.media_type);
   const isNew = (file: ScaleFile): boolean => !file.is_deleted && !files.some((each) => each.id === file.id);
   const word = text.trim().toLowerCase();
   const among = (newest ?? []).filter((file) => fits(file) && file.file_name.toLowerCase().includes(word));
-  const found = [...new Map([...exact.files, ...among].map((file) => [file.id, file])).values()].filter(isNew);
+  const asked = known.files.filter((file) => fits(file) || isNamed(file, text.trim()));
+  const found = [...new Map([...asked, ...among].map((file) => [file.id, file])).values()].filter(isNew);
   const take = (file: ScaleFile): void => {
     onFiles(hasSeveral ? [...files, file] : [file]);
     setText("");
@@ -89,10 +93,10 @@ export function FileField({ label, path, files, onFiles, hasSeveral = false, med
               ))}
               {!found.length && newest && (
                 <li class="quiet">
-                  {exact.problem ??
+                  {known.problem ??
                     (word
-                      ? "No file has this number or whole name, nor does any of the newest contain it."
-                      : "No file that fits came in lately: give a number or a whole name.")}
+                      ? "No file that fits has this number, or a name with this in it."
+                      : "No file that fits came in lately: give a number, or a part of the name.")}
                 </li>
               )}
             </ul>
@@ -103,8 +107,13 @@ export function FileField({ label, path, files, onFiles, hasSeveral = false, med
   );
 }
 
-/** The file of that number, or those of exactly that name. */
-function useExact(text: string): { files: readonly ScaleFile[]; problem: string | null } {
+/** By its number or its whole name: then it is shown even where it does not fit, and the API says why. */
+function isNamed(file: ScaleFile, text: string): boolean {
+  return String(file.id) === text || file.file_name === text;
+}
+
+/** The file of that number, and those whose names contain the text. */
+function useFound(text: string): { files: readonly ScaleFile[]; problem: string | null } {
   const [found, setFound] = useState<{ files: readonly ScaleFile[]; problem: string | null }>({
     files: [],
     problem: null,
@@ -127,7 +136,14 @@ function useExact(text: string): { files: readonly ScaleFile[]; problem: string 
 }
 
 async function ask(text: string): Promise<readonly ScaleFile[]> {
-  const named = await get<Rows<ScaleFile>>(`/files/?file_name=${encodeURIComponent(text)}&page_size=${SHOWN}`);
-  if (named.results.length || !/^\d{1,18}$/.test(text)) return named.results;
-  return [await get<ScaleFile>(`/files/${text}/`)];
+  const by = text.length < LEAST_PART ? "file_name" : "file_name_part";
+  const named = await get<Rows<ScaleFile>>(
+    `/files/?${asQuery({ [by]: text, order: "-last_modified", page_size: ASKED })}`,
+  );
+  if (!/^\d{1,18}$/.test(text)) return named.results;
+  const numbered = await get<ScaleFile>(`/files/${text}/`).catch((error: unknown) => {
+    if (named.results.length && error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  });
+  return numbered ? [numbered, ...named.results] : named.results;
 }

@@ -1,7 +1,9 @@
-// A graph of jobs, laid out by dagre and drawn as SVG: what depends on what, from left to right.
+// A graph of jobs, laid out by dagre and drawn as SVG: what depends on what, from left to right, or downwards where there
+// is little room.
 import { Graph as Layout, layout } from "@dagrejs/dagre";
-import { useId, useMemo } from "preact/hooks";
+import { useId, useMemo, useRef } from "preact/hooks";
 import type { JobStatus } from "../core/types";
+import { useWidth } from "./charts";
 import { StatusGlyph, tone, word } from "./status";
 
 export interface GraphNode {
@@ -35,6 +37,7 @@ const WIDTH = 190;
 const HEIGHT = 54;
 const LETTERS = 22;
 const EDGE = 1;
+const LITTLE = 480; // pixels, in which hardly two boxes stand side by side
 
 interface Placed {
   x: number;
@@ -43,13 +46,16 @@ interface Placed {
 
 export function Graph({ caption, nodes, edges, chosen, onChoose }: GraphProps) {
   const shape = `${nodes.map((node) => node.id).join()}|${edges.map((edge) => `${edge.from}>${edge.to}`).join()}`;
-  const { width, height, places, lines } = useMemo(() => place(nodes, edges), [shape]);
+  const frame = useRef<HTMLDivElement>(null);
+  const room = useWidth(frame);
+  const isDown = room > 0 && room < LITTLE;
+  const { width, height, places, lines } = useMemo(() => place(nodes, edges, isDown), [shape, isDown]);
   const arrow = `${useId()}-arrow`;
   const labels = new Map<string, string[]>(); // several connections of the same two are one line
   for (const { from, to, label } of edges) labels.set(`${from}>${to}`, [...(labels.get(`${from}>${to}`) ?? []), label]);
   return (
     // biome-ignore lint/a11y/useSemanticElements: a figure cannot take the focus, and what scrolls must
-    <div class="graph scrolls" tabIndex={0} role="group" aria-label={caption}>
+    <div ref={frame} class="graph scrolls" tabIndex={0} role="group" aria-label={caption}>
       <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`}>
         <title>{caption}</title>
         <defs>
@@ -61,7 +67,7 @@ export function Graph({ caption, nodes, edges, chosen, onChoose }: GraphProps) {
           const points = lines.get(key);
           return (
             points && (
-              <path key={key} class="graph-edge" d={curve(points)} marker-end={`url(#${arrow})`}>
+              <path key={key} class="graph-edge" d={curve(points, isDown)} marker-end={`url(#${arrow})`}>
                 <title>{words.join(", ")}</title>
               </path>
             )
@@ -145,9 +151,9 @@ function cut(text: string, letters: number): string {
   return text.length > letters ? `${text.slice(0, letters - 1)}…` : text;
 }
 
-function place(nodes: readonly GraphNode[], edges: readonly GraphEdge[]) {
+function place(nodes: readonly GraphNode[], edges: readonly GraphEdge[], isDown: boolean) {
   const graph = new Layout();
-  graph.setGraph({ rankdir: "LR", nodesep: 22, ranksep: 56, marginx: 6, marginy: 6 });
+  graph.setGraph({ rankdir: isDown ? "TB" : "LR", nodesep: 22, ranksep: isDown ? 34 : 56, marginx: 6, marginy: 6 });
   graph.setDefaultEdgeLabel(() => ({}));
   const known = new Set(nodes.map((node) => node.id));
   for (const node of nodes) graph.setNode(node.id, { width: WIDTH, height: HEIGHT });
@@ -162,14 +168,15 @@ function place(nodes: readonly GraphNode[], edges: readonly GraphEdge[]) {
   return { width: (size.width ?? 0) + EDGE, height: (size.height ?? 0) + EDGE, places, lines };
 }
 
-function curve(points: readonly Placed[]): string {
+function curve(points: readonly Placed[], isDown: boolean): string {
   const [first, ...rest] = points;
   if (!first) return "";
   let path = `M${first.x} ${first.y}`;
   let before = first;
   for (const point of rest) {
-    const middle = (before.x + point.x) / 2;
-    path += ` C${middle} ${before.y} ${middle} ${point.y} ${point.x} ${point.y}`;
+    const [x, y] = [(before.x + point.x) / 2, (before.y + point.y) / 2];
+    const bend = isDown ? `${before.x} ${y} ${point.x} ${y}` : `${x} ${before.y} ${x} ${point.y}`;
+    path += ` C${bend} ${point.x} ${point.y}`;
     before = point;
   }
   return path;

@@ -115,6 +115,47 @@ function Figures({ did, type }: { did: Performance; type: JobTypeDetails }) {
   );
 }
 
+interface Compared {
+  name: string;
+  of: (did: Performance) => string;
+}
+
+const COMPARED: readonly Compared[] = [
+  { name: "Completed", of: (did) => count(did.completed) },
+  { name: "Failed", of: (did) => (did.failed ? percent(did.failed / (did.completed + did.failed)) : "none") },
+  { name: "Ran the algorithm", of: (did) => spreadText(did.job_s, duration) },
+  { name: "On the node, in all", of: (did) => spreadText(did.total_s, duration) },
+  { name: "Memory", of: (did) => spreadText(did.mem, mebibytes) },
+];
+
+function spreadText(spread: Spread | null, text: (value: number) => string): string {
+  return spread ? `${text(spread.p50)}, 95 %: ${text(spread.p95)}` : "–";
+}
+
+/** How two types did in the last seven days. */
+export function DidBeside({ before, after }: { before: JobTypeDetails; after: JobTypeDetails }) {
+  const one = useLive<Performance>(`/job-types/${before.id}/performance/`, 0);
+  const other = useLive<Performance>(`/job-types/${after.id}/performance/`, 0);
+  if (!one.data || !other.data) {
+    const error = one.error ?? other.error;
+    return error ? <Refusal error={error} /> : <Skeleton lines={3} />;
+  }
+  const [first, second] = [one.data, other.data];
+  return (
+    <Table
+      caption="How both did in the last 7 days"
+      columns={[
+        { name: "In the last 7 days", cell: (row: Compared) => row.name },
+        { name: `Version ${before.version}`, cell: (row: Compared) => row.of(first) },
+        { name: `Version ${after.version}`, cell: (row: Compared) => row.of(second) },
+      ]}
+      rows={COMPARED}
+      rowKey={(row) => row.name}
+      empty={null}
+    />
+  );
+}
+
 interface AskedProps {
   name: string;
   spread: Spread | null;

@@ -1,6 +1,7 @@
 // Signing in, where Scale asks for it, and out again.
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { to } from "../core/address";
 import { ApiError, change, get } from "../core/api";
 import { mustSignIn, type Session, session } from "../core/session";
 import { attempt } from "../core/toasts";
@@ -78,6 +79,7 @@ export function Account() {
   return (
     <p class="account">
       {account.name} <span>({account.role.toLowerCase()})</span>
+      {account.via === "session" && <a href={to("/password")}>My password</a>}
       <button type="button" onClick={leave}>
         Sign out
       </button>

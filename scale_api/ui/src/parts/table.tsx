@@ -221,7 +221,7 @@ export function useSteady<Row>(
 ): { rows: Row[] | undefined; fresh: number; release: () => void } {
   const incoming = live.data?.results;
   const held = useRef<Row[] | undefined>(undefined);
-  const [, redraw] = useState(0);
+  const [releases, setReleases] = useState(0);
   const result = useMemo(() => {
     if (!incoming || live.isStale) return { rows: incoming, fresh: 0 };
     if (!isHeld || !held.current) return { rows: incoming, fresh: 0 };
@@ -229,7 +229,7 @@ export function useSteady<Row>(
     const kept = held.current.map((row) => byKey.get(rowKey(row)) ?? row);
     const before = new Set(kept.map(rowKey));
     return { rows: kept, fresh: incoming.filter((row) => !before.has(rowKey(row))).length };
-  }, [incoming, isHeld, live.isStale, rowKey]);
+  }, [incoming, isHeld, live.isStale, rowKey, releases]);
   useEffect(() => {
     held.current = result.rows;
   }, [result]);
@@ -237,7 +237,7 @@ export function useSteady<Row>(
     ...result,
     release: () => {
       held.current = incoming;
-      redraw((times) => times + 1);
+      setReleases((times) => times + 1);
     },
   };
 }

@@ -1,6 +1,7 @@
 // What an event, its rule and its outcome look like, wherever they are shown.
 import { to } from "../core/address";
 import type { Page as Rows } from "../core/api";
+import { many } from "../core/format";
 import { useLive } from "../core/live";
 import type { RuleWithTarget, TriggerEvent } from "../core/types";
 import { JobTypeLink, RecipeTypeLink } from "./links";
@@ -14,12 +15,20 @@ export function useRules(): ReadonlyMap<number, RuleWithTarget> {
 
 /** What happened, in a few words that lead to it. */
 export function Cause({ event }: { event: TriggerEvent }) {
-  const { file_id: fileId, file_name: fileName, strike_id: strikeId, rule_name: ruleName, user } = event.description;
+  const { file_id: fileId, file_name: fileName, ingest_ids: ids, strike_id: strikeId } = event.description;
+  const { rule_name: ruleName, user } = event.description;
   if (fileId)
     return (
       <>
         <a href={to(`/files/${fileId}`)}>{fileName ?? `file ${fileId}`}</a>{" "}
         {event.type === "PARSE" ? "was parsed" : "was ingested"}
+      </>
+    );
+  if (event.type === "STRIKE_TRANSFER")
+    return (
+      <>
+        {ids ? many(ids.length, "file") : <a href={to("/ingests", { file_name: fileName })}>{fileName}</a>} came in
+        whole
       </>
     );
   if (strikeId) return <a href={to(`/strikes/${strikeId}`)}>Strike {strikeId} was made</a>;
