@@ -11,12 +11,14 @@ import os
 import re
 import subprocess
 import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+import requests
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
@@ -29,9 +31,13 @@ from tests.patience import wait_for
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
 WAIT = '\'while [ ! -e "$0" ]; do /bin/sleep 0.05; done; echo one more >> "$0"\' ${gate}'
+CROWD = 100
 GATE = [{"name": "gate", "type": "property"}]
 GUIDE = (CHECKOUT / "docs" / "deployment.md").read_text()
-BEGUN_AND_ENDED = "SELECT count(*), count(*) FILTER (WHERE status = 'COMPLETED') FROM job_exe"
+BEGUN_AND_ENDED = """
+    SELECT count(*), count(*) FILTER (WHERE job_exe.status = 'COMPLETED')
+    FROM job_exe JOIN job ON job.id = job_exe.job_id JOIN job_type ON job_type.id = job.job_type_id
+    WHERE NOT job_type.is_system"""
 
 
 def git(*arguments: str) -> bytes:
@@ -119,15 +125,65 @@ class Gated:
         assert gate.read_text() == "one more\n"
 
 
+class Reader(threading.Thread):
+    """Asks for jobs all the time, of the first API that takes the connection, as a proxy in front would."""
+
+    def __init__(self, *addresses: str) -> None:
+        super().__init__()
+        self.addresses, self.failed, self.answered = [*addresses], list[str](), 0
+        self._is_over = threading.Event()
+
+    def run(self) -> None:
+        session = requests.Session()
+        session.trust_env = False
+        while not self._is_over.wait(0.05):
+            self._ask(session)
+        session.close()
+
+    def _ask(self, session: requests.Session) -> None:
+        refused = ""
+        for address in list(self.addresses):
+            try:
+                response = session.get(f"{address}jobs/?page_size=5", timeout=60)
+            except requests.RequestException as error:
+                refused = str(error)
+                continue
+            self.answered += 1
+            if not response.ok:
+                self.failed.append(response.text)
+            return
+        self.failed.append(refused)
+
+    def __enter__(self) -> Reader:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._is_over.set()
+        self.join()
+
+
 def test_there_and_back_with_jobs_that_run(earlier: Path, services: dict[str, str], tmp_path: Path) -> None:
     with scale_process.scale(tmp_path / "old", earlier, **services) as old:
         assert revision(services) == head(earlier) != head(CHECKOUT)
         fields = {"inputs": GATE, "timeout": 3600}
         gated = Gated(tmp_path, old.make_job_type("gated", "/bin/sh -c", WAIT, **fields))
+        small = {**fields, "cpus_required": 0.01, "mem_required": 8}
+        waiting = old.make_job_type("waiting", "/bin/sh -c", WAIT.replace("0.05", "2"), **small)
         for name in ("begun by the old", "old to new", "through all"):
             gated.start(old, name)
 
-        with scale_process.scale(tmp_path / "new", **services) as new:
+        crowd = [
+            old.queue(waiting, input_data=[{"name": "gate", "value": str(tmp_path / "crowd")}]) for _ in range(CROWD)
+        ]
+        running = "SELECT count(*) FROM job_exe WHERE status = 'RUNNING'"
+        wait_for("all to run", lambda: select(services, running)[0] == CROWD + len(gated.jobs), 180.0)
+
+        with Reader(old.address) as reader, scale_process.scale(tmp_path / "new", **services) as new:
+            reader.addresses.append(new.address)
             assert revision(services) == head(CHECKOUT), "the new version migrates while the old one runs"
             gated.end(old, "begun by the old")
             gated.start(old, "queued at the old beside the new")
@@ -142,6 +198,9 @@ def test_there_and_back_with_jobs_that_run(earlier: Path, services: dict[str, st
             gated.start(new, "new to old")
             gated.start(new, "begun by the new")
             gated.end(new, "begun by the new")
+            reader.stop()
+            assert reader.failed == []
+            assert reader.answered > 0
 
     (back,) = re.findall(r"^(deploy/run migrate-back) REVISION$", GUIDE, re.MULTILINE)
     subprocess.run([*back.split(), head(earlier)], cwd=CHECKOUT, env={**os.environ, **services}, check=True)
@@ -151,5 +210,8 @@ def test_there_and_back_with_jobs_that_run(earlier: Path, services: dict[str, st
             gated.end(old, name)
         gated.start(old, "after all")
         gated.end(old, "after all")
+        (tmp_path / "crowd").touch()
+        for job in crowd:
+            assert len(old.until(job, "COMPLETED")["job_exes"]) == 1
     begun, completed = select(services, BEGUN_AND_ENDED)
-    assert begun == completed >= len(gated.jobs)
+    assert begun == completed == CROWD + len(gated.jobs)
