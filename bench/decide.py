@@ -77,7 +77,12 @@ def measure(options: argparse.Namespace) -> SchedulerResult:
         database.autocommit = True
         say(f"queueing {waiting} jobs ({home})")
         queue_jobs(database, make_no_op_type(url), waiting)
-        database.close()
+        if options.old_snapshot:
+            database.set_session(isolation_level="REPEATABLE READ", autocommit=False)
+            with database.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM queue")  # no row of it goes from now on
+        else:
+            database.close()
         engine = make_engine(sqlalchemy_url(url), pool_size=2, pool_pre_ping=False)  # as the process does
         inbox: SimpleQueue[Any] = SimpleQueue()
         agents = Agents(options.agents, inbox)
@@ -100,6 +105,7 @@ def measure(options: argparse.Namespace) -> SchedulerResult:
         wall_s = time.monotonic() - began
         after = {"scheduler": time.process_time(), "postgres": tree_cpu_s(psutil.Process(postgres.pid_of(home)))}
         engine.dispose()
+        database.close()
     finally:
         postgres.destroy(home)
         shutil.rmtree(home, ignore_errors=True)

@@ -44,12 +44,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=20_000, help="jobs that are measured (default 20,000)")
     parser.add_argument("--backlog", type=int, default=0, help="jobs in the queue at the start, if more than --jobs")
     parser.add_argument("--decide-only", action="store_true", help="decide and commit launches, without HTTP")
+    parser.add_argument(
+        "--old-snapshot",
+        action="store_true",
+        help="meanwhile somebody keeps a snapshot from before open, as a backup does (with --decide-only)",
+    )
 
 
 def measure(options: argparse.Namespace) -> SchedulerResult:
     """Run the benchmark. Raises BenchFailed."""
     if options.decide_only:
         return decide.measure(options)
+    if options.old_snapshot:
+        raise BenchFailed("--old-snapshot needs --decide-only")
     load = os.getloadavg()
     with simulated_scale(options.agents) as scale:
         scale.queue(WARM_UP)

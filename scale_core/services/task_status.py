@@ -50,6 +50,7 @@ def apply_updates(session: Session, updates: Sequence[TaskUpdate], now: datetime
     }
     ends = _ends(updates, known)
     _log_ignored(updates, known)
+    _log_strangers(updates, known)
     ran = {update.task_id: update.directory for update in updates if update.state is TaskState.RUNNING}
     _note_running(session, {task_id: known[task_id] for task_id in ran if task_id in known}, ran, ends, now)
     rows = sorted(((known[task_id], said) for task_id, said in ends.items()), key=lambda end: end[0].id)
@@ -93,6 +94,14 @@ def _log_ignored(updates: Iterable[TaskUpdate], known: Mapping[str, Any]) -> Non
         if row is not None and row.has_ended:
             facts = (said.task_id, row.id, said.state.value, said.reason or "no reason", said.source or "no source")
             logger.info("task %s of execution %d has ended before; ignored: %s (%s, %s)", *facts)
+
+
+def _log_strangers(updates: Iterable[TaskUpdate], known: Mapping[str, Any]) -> None:
+    """Started by whoever had this database before a restore: whoever looks for what was lost must find them listed."""
+    for said in updates:
+        if said.task_id not in known and not said.is_terminal:
+            facts = (said.task_id, said.agent_id or "an agent that it does not name")
+            logger.warning("task %s on %s belongs to no execution that is known; it is killed", *facts)
 
 
 def _ends(updates: Iterable[TaskUpdate], known: Mapping[str, Any]) -> dict[str, TaskUpdate]:

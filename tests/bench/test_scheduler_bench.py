@@ -30,8 +30,9 @@ def test_executions_of_a_simulated_cluster() -> None:
     assert {"scheduler", "cluster", "postgres"} <= set(result["cpu_ms"])
 
 
-def test_launches_that_are_only_decided() -> None:
-    result = run("--agents", "3", "--jobs", "30", "--backlog", "50", "--decide-only")
+@pytest.mark.parametrize("more", [[], ["--old-snapshot"]])
+def test_launches_that_are_only_decided(more: list[str]) -> None:
+    result = run("--agents", "3", "--jobs", "30", "--backlog", "50", "--decide-only", *more)
     assert (result["backlog"], result["decide_only"], result["in_queue"]) == (50, True, None)
     assert result["rounds"]["launches"] >= 30
     assert result["memory_mib"] > 0

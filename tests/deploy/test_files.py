@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -14,16 +15,20 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from scale_cli.__main__ import scale
 from scale_core.db.node import Scheduler
 from scale_core.settings import CHECKOUT, Settings
 from scale_core.timestamps import utcnow
 from scale_server.supervisor import read_procfile
 from tests.test_documentation import DOCUMENTS, anchors, documented_settings
+from tests.test_runbook import parse
 
 DEPLOY = CHECKOUT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").iterdir())
 PROCESSES = {*read_procfile(CHECKOUT / "Procfile", without=["devcluster"])}
-OWN = {"SCALE_IMAGE", "SCALE_WORKSPACES"}  # what compose alone fills in
+# what compose alone fills in
+OWN = {"SCALE_IMAGE", "SCALE_WORKSPACES", "SCALE_POSTGIS_IMAGE", "SCALE_REDIS_IMAGE", "SCALE_POSTGRES_PORT",
+       "SCALE_REDIS_PORT"}  # fmt: skip
 FIGURE = re.compile(r"\bscale_\w+")
 
 
@@ -131,3 +136,31 @@ def test_every_figure_of_the_monitoring_guide_is_served(served: set[str]) -> Non
     named = set(re.findall(r"`(scale_\w+)", (CHECKOUT / "docs" / "monitoring.md").read_text()))
     missing = {name for name in named if not any(each.startswith(name) for each in served)}
     assert missing == set()
+
+
+def commands_of(page: str) -> list[list[str]]:
+    """Of the shell blocks of a page, one for each line."""
+    text = (CHECKOUT / "docs" / page).read_text().replace("\\\n", " ")
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if not line.startswith("SCALE_")]
+    parts = [part for line in lines for part in line.split(" && ")]
+    words = [shlex.split(re.sub(r"^([A-Z]+=\S+ )+", "", part), comments=True) for part in parts]
+    return [each for each in words if each]
+
+
+@pytest.mark.parametrize("page", ["deployment.md", "backup.md", "monitoring.md"])
+def test_commands_of_the_guides_exist(page: str) -> None:
+    offered = re.findall(r"^ {4}([a-z-]+)(?: \| -h)?\)", (DEPLOY / "run").read_text(), re.MULTILINE)
+    for program, *arguments in commands_of(page):
+        if program == "script/scale":
+            parse(scale, "scale", arguments)
+        elif program == "deploy/run":
+            assert arguments[0] in {*offered, *PROCESSES}, arguments
+        elif program == "systemctl":
+            units = {each for each in arguments if each.startswith("scale")}
+            assert units <= {f"scale-{name}" for name in PROCESSES} | {"scale.target"}
+        elif "/" in program:
+            assert (CHECKOUT / program).stat().st_mode & 0o100, f"{program} is no program"
+        for argument in arguments:
+            if argument.startswith(("deploy/", "script/", "docs/")):
+                assert [*CHECKOUT.glob(argument)], f"{page} names {argument}"

@@ -201,17 +201,17 @@ def strike_configuration(directory: Path, rules: list[dict[str, Any]], suffix: s
 
 
 @contextmanager
-def scale(home: Path, from_nothing: bool = False, **environment: str) -> Iterator[Scale]:
+def scale(home: Path, checkout: Path = CHECKOUT, from_nothing: bool = False, **environment: str) -> Iterator[Scale]:
     """A server of its own until the end of the block; stopped in order, and nothing may be left over.
 
     It has no Flower, on which nothing depends. `from_nothing`: with everything, and it makes its own database, as for a
-    newcomer.
+    newcomer. `checkout` may be of another version: its packages are looked for there alone.
     """
     home.mkdir(parents=True, exist_ok=True)
-    procfile = CHECKOUT / "Procfile"
+    procfile = checkout / "Procfile"
     if not from_nothing:
         procfile = home / "Procfile"
-        commands = read_procfile(CHECKOUT / "Procfile", without=["flower"])
+        commands = read_procfile(checkout / "Procfile", without=["flower"])
         procfile.write_text("".join(f"{name}: {command}\n" for name, command in commands.items()))
         if "SCALE_DATABASE_URL" not in environment:
             prepared.give(home)
@@ -222,12 +222,13 @@ def scale(home: Path, from_nothing: bool = False, **environment: str) -> Iterato
         "SCALE_TEST_HOME": str(home),
         "SCALE_PORT": str(port),
         "SCALE_API_WORKERS": "1",
+        "PYTHONPATH": str(checkout),
         **environment,
     }
     with (home / "server.out").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "scale_server", "--procfile", str(procfile)],
-            cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            cwd=checkout, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
     running = Scale(home, f"http://127.0.0.1:{port}/", process)

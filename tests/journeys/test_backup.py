@@ -46,7 +46,7 @@ def documented(program: str) -> str:
     return str(line)
 
 
-def run(command: str, home: Path, directory: Path) -> None:
+def run(command: str, home: Path, directory: Path) -> str:
     env = {
         **os.environ,
         "PATH": f"{postgres.programs()}:{os.environ['PATH']}",
@@ -54,6 +54,7 @@ def run(command: str, home: Path, directory: Path) -> None:
     }
     result = subprocess.run(command, shell=True, cwd=directory, env=env, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def processes_with(gate: Path) -> list[int]:
@@ -89,18 +90,26 @@ def test_nothing_is_lost_by_a_restore(home: Path, cluster: Cluster, tmp_path: Pa
         later = queue(scale, kind, workspace, gates["later"])
         scale.until(later, "RUNNING")
         stranger = wait_for("its process", lambda: processes_with(gates["later"]))
+        highest = scale.job(later)["job_exes"][0]["id"]
+        ((stranger_task,),) = scale.run_sql(f"SELECT task_id FROM job_exe WHERE id = {highest}")
 
     survivor = processes_with(gates["runs"])
     assert survivor, "Mesos and its tasks are left alone"
     postgres.destroy(home)
     postgres.start(home)
     run(documented("pg_restore"), home, tmp_path)
-    run(documented("psql"), home, tmp_path)
+    told = run(f"{CHECKOUT}/{documented('deploy/run')}", home, tmp_path)
+    assert {int(each) for each in re.findall(r"^job_exe/(\d+) of job/", told, re.MULTILINE)} == {
+        executions[name] for name in ("runs", "ends")
+    }
 
     with scale_process.scale(home, SCALE_MESOS_MASTER=cluster.master) as scale:
         assert scale.job(jobs["before"])["status"] == "COMPLETED"
         assert scale.request("GET", f"jobs/{later}/").status_code == 404
         wait_for("the stranger to be killed", lambda: not set(processes_with(gates["later"])) & set(stranger))
+
+        listed = re.findall(r"task (\S+) on \S+ belongs to no execution that is known", scale.log("scheduler"))
+        assert set(listed) == {stranger_task}, "a task that was told of twice may be listed twice"
 
         assert scale.job(jobs["runs"])["status"] == "RUNNING"
         assert processes_with(gates["runs"]) == survivor, "adopted, not started again"
@@ -115,7 +124,8 @@ def test_nothing_is_lost_by_a_restore(home: Path, cluster: Cluster, tmp_path: Pa
         # what is queued now must not meet the files of executions that the dump does not know
         gates["again"].touch()
         jobs["again"] = queue(scale, kind, workspace, gates["again"])
-        scale.until(jobs["again"], "COMPLETED")
+        ended = scale.until(jobs["again"], "COMPLETED")
+        assert min(jobs["again"], ended["job_exes"][0]["id"]) > highest
 
         products = {each["job"]["id"]: each["id"] for each in scale.results("products/")}
         made = {name: scale.content(products.pop(job)).decode().strip() for name, job in jobs.items()}
