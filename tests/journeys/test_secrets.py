@@ -14,6 +14,7 @@ import psycopg2
 import pytest
 
 from scale_server import postgres
+from tests import prepared
 from tests.journeys import scale_process
 from tests.journeys.scale_process import Scale
 from tests.patience import wait_for
@@ -42,6 +43,7 @@ PASSWORD = "needle-of-account"
 def rows(tmp_path: Path) -> Iterator[str]:
     """A database whose address has a password in it."""
     home = tmp_path / "rows"
+    prepared.give(home)
     try:
         yield postgres.start(home)
     finally:
@@ -62,10 +64,11 @@ def test_secrets_are_nowhere_but_where_they_belong(tmp_path: Path, rows: str) ->
         answers = work(scale, ftp)
         wait_for("flower", lambda: (home / "logs" / "flower.log").exists())
         answers += [text for _, text in everything(scale)]
+        lines, stored = command_lines(scale), database(rows)
         found = {
             "REST": [needle for needle in needles if any(needle in answer for answer in answers)],
-            "processes": [needle for needle in needles if any(needle in line for line in command_lines(scale))],
-            "database": [needle for needle in needles if needle in database(rows)],
+            "processes": [needle for needle in needles if any(needle in line for line in lines)],
+            "database": [needle for needle in needles if needle in stored],
         }
         env_file = home / ".env"
         assert env_file.stat().st_mode & 0o077 == 0, "it holds secrets, and is for nobody else"
