@@ -46,6 +46,7 @@ FOUND = """() => ({
 HIDDEN = 10  # pages that show nothing of what anybody has called something
 
 
+@pytest.mark.timeout(600)  # a server of its own, and every page
 def test_markup_is_text_on_every_page(tmp_path: Path) -> None:
     if not browsers.chromium() and not os.environ.get("CI"):
         pytest.skip("there is no Chromium on this machine: apt install chromium")
