@@ -36,7 +36,7 @@ Found = TypeVar("Found")
 START_S = 120.0
 STOP_S = 60.0
 POLL_S = 0.05
-MADE_MIB = 64  # room for the products of a campaign where the disk is to be full at times
+MADE_MIB = 512  # each product takes a page and its directories: a thousand faults leave some tens of thousands
 
 # what the command line of each process contains
 MARKS = {
