@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from scale_core.db.file import FileType, ScaleFile, Workspace
@@ -97,7 +97,7 @@ def _executions(session: Session, ids: Sequence[int]) -> Sequence[Any]:
         .outerjoin(RecipeJob, RecipeJob.job_id == Job.id)
         .outerjoin(Recipe, Recipe.id == RecipeJob.recipe_id)
         .outerjoin(RecipeType, RecipeType.id == Recipe.recipe_type_id)
-        .where(exe.id.in_(ids))
+        .where(exe.id == func.any(list(ids)))  # IN would be another statement for each number of ids
         .order_by(exe.id)
     )
     return session.execute(query).all()

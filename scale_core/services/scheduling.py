@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -115,7 +115,7 @@ def start(session: Session, launches: Iterable[Launch], now: datetime) -> Starte
     chosen = {launch.entry.job_exe_id: launch for launch in launches}
     if not chosen:
         return Started(())
-    task_ids = {job_exe_id: f"scale.{job_exe_id}.{uuid.uuid4().hex[:8]}" for job_exe_id in chosen}
+    task_ids = {job_exe_id: f"scale.{job_exe_id}.{secrets.token_hex(4)}" for job_exe_id in chosen}
     rows = session.execute(
         SQL["start"],
         {

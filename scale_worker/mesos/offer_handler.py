@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 EVENTS_A_ROUND = 5000
 IDLE_WAIT_S = 0.25
 BUSY_WAIT_S = 0.02
-PART_S = 0.07  # a round writes updates and makes launches for about so long each, however slow the machine
+PART_S = 0.06  # a round writes updates and makes launches for about so long each, however slow the machine
 UPDATES_A_BATCH = (100, 500)
 MAX_POSTPONED = 3  # rounds in a row that only write updates, while more than a batch of them waits
 LAUNCHES_A_ROUND = (100, 500)
@@ -127,7 +127,6 @@ class OfferHandler:
         self._state = SchedulerState(is_paused=False, framework_id=None)
         self._has_work = False
         self._is_dirty = True
-        self._is_idle = False  # nothing waits, as far as we know
         self._is_suppressed = False
         self._has_written = False  # updates, since the last launches
         self._has_freed = False  # something ended, so that there is more to be offered
@@ -136,7 +135,8 @@ class OfferHandler:
         self._postponed = 0  # rounds in which nothing was launched because updates waited
         self._last_error: str | None = None
         self._database_failures = 0
-        self._next: dict[str, float] = defaultdict(float)
+        self._next: dict[str, float] = defaultdict(float)  # not before
+        self._last: dict[str, float] = defaultdict(lambda: float("-inf"))
         self._checked_at = 0.0  # when our epoch was last known to be the newest, by the clock
         self.round_began = clock()
         self.leadership_in_doubt = False
@@ -206,14 +206,14 @@ class OfferHandler:
                     self._is_dirty = True
                     self._assignment.head.lower(since)
                     if since is None:  # a cancel, a pause, an edit: to be seen to at once
-                        self._next["kill"] = self._next["nodes"] = 0.0
+                        self._hasten("kill", "nodes")
                 case messages.NodeUsage(agent_id=agent_id, usage=usage):
                     self._usages[agent_id] = usage
                 case messages.AgentLost(agent_id=agent_id):
                     self._lose_agent(agent_id)
                 case messages.AgentsListed(agents=agents):
                     self._agents.listed(agents, self._clock())
-                    self._next["nodes"] = 0.0
+                    self._hasten("nodes")
                 case messages.Subscribed():
                     self._subscribe(event)
                 case messages.Disconnected():
@@ -260,7 +260,7 @@ class OfferHandler:
         logger.warning("agent %s is lost", agent_id)
         self._pool.remove_agent(agent_id)
         self._agents.lost(agent_id)
-        self._next["nodes"] = 0.0
+        self._hasten("nodes")
 
     # what is written
 
@@ -290,7 +290,7 @@ class OfferHandler:
         with self._transaction() as session:
             ended = [job_exe_id for write in self._facts for job_exe_id in write(session)]
             if self._agents.has_news and self._agents.write(session, self._now()):
-                self._next["nodes"] = 0.0
+                self._hasten("nodes")
         self._facts.clear()
         self._agents.written()
         self._announce(ended)
@@ -344,7 +344,7 @@ class OfferHandler:
     # what has its time
 
     def _maintain(self) -> None:
-        if self._is_time("nodes", self._nodes_every_s()):
+        if self._is_time("nodes", NODES_EVERY_S if self._is_dirty or self._has_work else NODES_IDLE_S):
             with self._transaction() as session:
                 if self._agents.read(session, self._now()):
                     self._assignment.places.set_cluster(self._agents.cluster)
@@ -368,18 +368,17 @@ class OfferHandler:
         if self._has_work and self._pool and self._is_time("rematch", REMATCH_S):
             self._is_dirty = True
 
-    def _nodes_every_s(self) -> float:
-        was_idle, self._is_idle = self._is_idle, not (self._is_dirty or self._has_work)
-        if was_idle and not self._is_idle:
-            self._next["nodes"] = 0.0
-        return NODES_IDLE_S if self._is_idle else NODES_EVERY_S
-
     def _is_time(self, what: str, every_s: float) -> bool:
         now = self._clock()
-        if now < self._next[what]:
+        if now < self._last[what] + every_s:
             return False
-        self._next[what] = now + every_s
+        self._last[what] = now
         return True
+
+    def _hasten(self, *whats: str) -> None:
+        """It is time for these, whenever they were last."""
+        for what in whats:
+            self._last.pop(what, None)
 
     def _reconcile(self) -> None:
         now = self._clock()
@@ -474,7 +473,7 @@ class OfferHandler:
         started = self._assignment.start(session, self._launch_pace.size, self._now())
         self._is_short, self._is_dirty = self._assignment.is_short, self._assignment.has_more
         if self._agents.cluster.probed:
-            self._next["nodes"] = 0.0
+            self._hasten("nodes")
         return started
 
     def _launch(self, specs: Sequence[ExecutionSpec]) -> None:
