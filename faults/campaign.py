@@ -82,12 +82,18 @@ class Observer(threading.Thread):
 
 
 def run(
-    faults: list[Fault], seed: int, patience_s: float, keep: Path, say: Callable[[str], None], minutes: float = 0
+    faults: list[Fault],
+    seed: int,
+    patience_s: float,
+    keep: Path,
+    say: Callable[[str], None],
+    minutes: float = 0,
+    make: Callable[[], System] = System,
 ) -> Result:
     """Raises FaultsFailed when the campaign itself cannot go on."""
     result = Result(seed)
     deadline = time.monotonic() + minutes * 60 if minutes else float("inf")
-    system = System()
+    system = make()
     system.prepare({fault.kind for fault in faults})
     with system:
         load, observer = Load(system, seed), Observer(system)

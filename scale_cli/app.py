@@ -15,9 +15,7 @@ from typing import Any
 import click
 import orjson
 
-from scale_cli.output import say
 from scale_client import ClientError, Conflict, Invalid, NotFound, Scale
-from scale_client.models import Warned
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 FAILED, WRONG, SERVER = 1, 2, 3
@@ -97,22 +95,8 @@ def read_document(path: str) -> Any:
         raise Wrong(f"{path} is no JSON: {error}") from error
 
 
-def read_valid(path: str, validate: Callable[[Any], Warned], dry_run: bool) -> Any | None:
-    """The JSON of FILE once its warnings are told; None for a dry run, which ends so. Raises Wrong, ClientError."""
-    document = read_document(path)
-    for warning in validate(document)["warnings"]:
-        say(f"warning: {warning['details']}")
-    if not dry_run:
-        return document
-    say("nothing was created")
-    return None
-
-
 def document_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("document", metavar="FILE")(function)
-
-
-dry_run_option = click.option("--dry-run", is_flag=True, help="Only say what is wrong with it or doubtful.")
 
 
 def run_options(function: Callable[..., Any]) -> Callable[..., Any]:

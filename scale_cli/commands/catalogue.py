@@ -6,11 +6,10 @@ from pathlib import Path
 
 import click
 
-from scale_cli.app import Group, Wrong, document_argument, dry_run_option, pass_scale, read_document, read_valid
-from scale_cli.output import Column, ago, format_option, name_of, print_json, say, show_facts, show_rows, size
+from scale_cli.app import Group, Wrong, pass_scale
+from scale_cli.documents import add_create_and_edit
+from scale_cli.output import ago, format_option, name_of, print_json, say, show_rows, size
 from scale_client import Scale
-
-NAMED_WORKSPACE: list[Column] = [("workspace", lambda row: row["id"]), ("name", lambda row: row["name"])]
 
 
 @click.group("job-type", cls=Group)
@@ -43,27 +42,16 @@ def show_job_type(scale: Scale, name: str) -> None:
     print_json(scale.job_types.find(name))
 
 
-@job_type.command("create", example="scale job-type create thumbnailer.json")
-@document_argument
-@dry_run_option
-@format_option
-@pass_scale
-def create_job_type(scale: Scale, document: str, dry_run: bool, output: str) -> None:
-    """Make a job type of the JSON in FILE; - is standard input."""
-    wanted = read_valid(document, scale.job_types.validate, dry_run)
-    if wanted is not None:
-        show_facts("job-type", scale.job_types.create(wanted), _versioned("job type"), output)
-
-
-@job_type.command("edit", example="scale job-type edit thumbnailer:1.0 changes.json")
-@click.argument("name")
-@document_argument
-@format_option
-@pass_scale
-def edit_job_type(scale: Scale, name: str, document: str, output: str) -> None:
-    """Change a job type by the fields of the JSON in FILE; all others stay as they are. - is standard input."""
-    changed = scale.job_types.edit(scale.job_types.find(name)["id"], read_document(document))
-    show_facts("job-type", changed, _versioned("job type"), output)
+add_create_and_edit(
+    job_type,
+    "job-type",
+    lambda scale: scale.job_types,
+    columns=[("job type", lambda row: row["id"]), ("name", name_of)],
+    document="thumbnailer.json",
+    existing="thumbnailer:1.0",
+    create="Make a job type of the JSON in FILE; - is standard input.",
+    edit="Change a job type by the fields of the JSON in FILE; all others stay as they are. - is standard input.",
+)
 
 
 @click.group("recipe-type", cls=Group)
@@ -93,27 +81,16 @@ def show_recipe_type(scale: Scale, name: str) -> None:
     print_json(scale.recipe_types.find(name))
 
 
-@recipe_type.command("create", example="scale recipe-type create detect-points.json")
-@document_argument
-@dry_run_option
-@format_option
-@pass_scale
-def create_recipe_type(scale: Scale, document: str, dry_run: bool, output: str) -> None:
-    """Make a recipe type of the JSON in FILE: name, version, definition, trigger_rule; - is standard input."""
-    wanted = read_valid(document, scale.recipe_types.validate, dry_run)
-    if wanted is not None:
-        show_facts("recipe-type", scale.recipe_types.create(wanted), _versioned("recipe type"), output)
-
-
-@recipe_type.command("edit", example="scale recipe-type edit detect-points:1.0 changes.json")
-@click.argument("name")
-@document_argument
-@format_option
-@pass_scale
-def edit_recipe_type(scale: Scale, name: str, document: str, output: str) -> None:
-    """Change a recipe type by the fields of the JSON in FILE; a changed definition is a new revision. - is stdin."""
-    changed = scale.recipe_types.edit(scale.recipe_types.find(name)["id"], read_document(document))
-    show_facts("recipe-type", changed, _versioned("recipe type"), output)
+add_create_and_edit(
+    recipe_type,
+    "recipe-type",
+    lambda scale: scale.recipe_types,
+    columns=[("recipe type", lambda row: row["id"]), ("name", name_of)],
+    document="detect-points.json",
+    existing="detect-points:1.0",
+    create="Make a recipe type of the JSON in FILE: name, version, definition, trigger_rule; - is standard input.",
+    edit="Change a recipe type by the fields of the JSON in FILE; a changed definition is a new revision. - is stdin.",
+)
 
 
 @click.group("workspace", cls=Group)
@@ -145,27 +122,16 @@ def show_workspace(scale: Scale, name: str) -> None:
     print_json(scale.workspaces.find(name))
 
 
-@workspace.command("create", example="scale workspace create results.json")
-@document_argument
-@dry_run_option
-@format_option
-@pass_scale
-def create_workspace(scale: Scale, document: str, dry_run: bool, output: str) -> None:
-    """Make a workspace of the JSON in FILE; - is standard input."""
-    wanted = read_valid(document, scale.workspaces.validate, dry_run)
-    if wanted is not None:
-        show_facts("workspace", scale.workspaces.create(wanted), NAMED_WORKSPACE, output)
-
-
-@workspace.command("edit", example="scale workspace edit results changes.json")
-@click.argument("name")
-@document_argument
-@format_option
-@pass_scale
-def edit_workspace(scale: Scale, name: str, document: str, output: str) -> None:
-    """Change a workspace by the fields of the JSON in FILE; all others stay as they are. - is standard input."""
-    changed = scale.workspaces.edit(scale.workspaces.find(name)["id"], read_document(document))
-    show_facts("workspace", changed, NAMED_WORKSPACE, output)
+add_create_and_edit(
+    workspace,
+    "workspace",
+    lambda scale: scale.workspaces,
+    columns=[("workspace", lambda row: row["id"]), ("name", lambda row: row["name"])],
+    document="results.json",
+    existing="results",
+    create="Make a workspace of the JSON in FILE; - is standard input.",
+    edit="Change a workspace by the fields of the JSON in FILE; all others stay as they are. - is standard input.",
+)
 
 
 @click.group("queue", cls=Group)
@@ -236,7 +202,3 @@ def download_file(scale: Scale, file_id: int, path: str | None) -> None:
     except OSError as error:
         raise Wrong(f"{to}: {error.strerror}") from error
     say(f"{to}: {size(count)}")
-
-
-def _versioned(title: str) -> list[Column]:
-    return [(title, lambda row: row["id"]), ("name", name_of)]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import click
 
-from scale_cli.app import Group, document_argument, dry_run_option, pass_scale, read_document, read_valid
-from scale_cli.output import Column, ago, format_option, print_json, show_facts, show_rows
+from scale_cli.app import Group, pass_scale
+from scale_cli.documents import add_create_and_edit
+from scale_cli.output import ago, format_option, print_json, show_facts, show_rows
 from scale_client import Scale
-
-NAMED: list[Column] = [("strike", lambda row: row["id"]), ("name", lambda row: row["name"])]
 
 
 @click.group("strike", cls=Group)
@@ -52,24 +51,13 @@ def show_strike(scale: Scale, name: str, output: str) -> None:
         print_json(found["configuration"])
 
 
-@strike.command("create", example="scale strike create landsat.json")
-@document_argument
-@dry_run_option
-@format_option
-@pass_scale
-def create_strike(scale: Scale, document: str, dry_run: bool, output: str) -> None:
-    """Begin to watch a directory. FILE is JSON: name, title, description, configuration; - is standard input."""
-    wanted = read_valid(document, scale.strikes.validate, dry_run)
-    if wanted is not None:
-        show_facts("strike", scale.strikes.create(wanted), NAMED, output)
-
-
-@strike.command("edit", example="scale strike edit landsat changes.json")
-@click.argument("name")
-@document_argument
-@format_option
-@pass_scale
-def edit_strike(scale: Scale, name: str, document: str, output: str) -> None:
-    """Change a Strike by the fields of the JSON in FILE, of title, description, configuration; - is standard input."""
-    changed = scale.strikes.edit(scale.strikes.find(name)["id"], read_document(document))
-    show_facts("strike", changed, NAMED, output)
+add_create_and_edit(
+    strike,
+    "strike",
+    lambda scale: scale.strikes,
+    columns=[("strike", lambda row: row["id"]), ("name", lambda row: row["name"])],
+    document="landsat.json",
+    existing="landsat",
+    create="Begin to watch a directory. FILE is JSON: name, title, description, configuration; - is standard input.",
+    edit="Change a Strike by the JSON in FILE, of title, description, configuration; - is standard input.",
+)

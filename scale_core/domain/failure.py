@@ -56,11 +56,17 @@ LAUNCH_REASONS = frozenset(
     }
 )
 
+# Never more is launched than was offered: what is too much all of a sudden is the executor, which has left meanwhile
+# and is to be started again.
+TOO_MUCH = "required by task and its executor is more than available"
+
 LOST_ERRORS = frozenset({"mesos-lost", "node-lost", "scheduler-lost"})
 
 
-def classify_task(state: TaskState, reason: str = "", *, has_started: bool = False, timed_out: bool = False) -> Failure:
-    """What the end of a task without an outcome of its executor means.
+def classify_task(
+    state: TaskState, reason: str = "", said: str = "", *, has_started: bool = False, timed_out: bool = False
+) -> Failure:
+    """What the end of a task without an outcome of its executor means; `said` is Mesos' message.
 
     An executor that dies before the task ran took down a job that had no part in it: that costs no try either. A node
     where executors cannot start at all does not go on for ever: domain.job.MAX_LOST bounds what a job may lose.
@@ -71,7 +77,7 @@ def classify_task(state: TaskState, reason: str = "", *, has_started: bool = Fal
         return _lost("mesos-lost" if has_started else "task-launch", state, reason)
     if state in NODE_LOST_STATES or reason in NODE_LOST_REASONS:
         return _lost("node-lost", state, reason)
-    if state in LOST_STATES or state is T.KILLED:
+    if state in LOST_STATES or state is T.KILLED or (reason == "REASON_TASK_INVALID" and TOO_MUCH in said):
         return _lost("mesos-lost", state, reason)
     if state is T.ERROR or reason in LAUNCH_REASONS:
         return _charged("task-launch", state, reason)
@@ -99,13 +105,14 @@ def classify(outcome: Mapping[str, Any], error_mapping: Mapping[str, Any]) -> Fa
 def _classify_facts(facts: Mapping[str, Any]) -> Failure:
     if facts.get("error"):  # it was never sent to Mesos
         return Failure(str(facts["error"]), lost=False, message=str(facts.get("message") or ""))
+    said = str(facts.get("message") or "")
     failure = classify_task(
         TaskState(facts.get("state") or T.LOST),
         str(facts.get("reason") or ""),
+        said,
         has_started=bool(facts.get("has_started")),
         timed_out=bool(facts.get("timed_out")),
     )
-    said = str(facts.get("message") or "")
     return Failure(failure.error, failure.lost, said if said and not facts.get("timed_out") else failure.message)
 
 

@@ -18,6 +18,7 @@ from scale_core.services.scheduling import Heartbeat
 from scale_core.timestamps import utcnow
 from tests import factories as make
 from tests.conftest import NOW
+from tests.patience import wait_for
 
 EMPTY = {"version": "1.0", "input_data": []}
 
@@ -146,6 +147,6 @@ def test_a_better_priority_is_told_to_the_offer_handler(engine: Engine, committe
         with committed.begin() as session:
             assert queue.prioritise(session, [job], 2) == [job]
         driver: Any = listening.connection.driver_connection
-        driver.poll()
+        wait_for("the news", lambda: driver.poll() or driver.notifies)
         assert [read_queue_news(each.payload) for each in driver.notifies] == [(2, NOW)]
         listening.execute(text("UNLISTEN *"))

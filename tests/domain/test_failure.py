@@ -47,6 +47,14 @@ def test_tasks_that_end_without_an_outcome(state: T, reason: str, started: bool,
     assert classify({"mesos": facts}, {}) == Failure(error, lost, "said so")
 
 
+def test_a_launch_that_was_too_much_because_its_executor_had_left_costs_no_try() -> None:
+    """What Mesos 1.11 says when a task and the executor that it needs again are more than the offers."""
+    resources = "cpus(allocated: *):0.2; mem(allocated: *):96"
+    said = f"Total resources {resources} required by task and its executor is more than available {resources}"
+    facts = {"state": T.ERROR.value, "reason": "REASON_TASK_INVALID", "message": said}
+    assert classify({"mesos": facts}, {}) == Failure("mesos-lost", lost=True, message=said)
+
+
 def test_the_table_knows_every_state_that_can_end_a_task() -> None:
     assert {row[0] for row in TABLE} == set(T) - LIVE_STATES
     assert all(TaskUpdate("t", state).is_terminal == (state not in LIVE_STATES) for state in T)

@@ -91,6 +91,7 @@ def test_a_launch_meets_an_executor_that_leaves(cluster: Cluster, tmp_path: Path
             assert executed.count(number) == 1
         else:
             assert executed.count(number) == 0, f"it ran, and was reported as {last}"
-            failure = classify_task(TaskState(last["state"]), last.get("reason", ""), has_started=len(seen) > 1)
+            said = last.get("reason", ""), last.get("message", "")
+            failure = classify_task(TaskState(last["state"]), *said, has_started=len(seen) > 1)
             assert failure.lost, f"it would cost a try: {last}"
     assert ended[0][-1]["state"] == "TASK_FINISHED", "nobody leaves who has just begun"
