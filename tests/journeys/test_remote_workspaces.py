@@ -63,6 +63,7 @@ def counter(remote: Scale, s3: S3Server, ftp: FtpServer) -> dict[str, Any]:
         f"-c '{COUNT}' ${{file}}",
         inputs=[{"name": "file", "type": "file"}],
         outputs=[{"name": "count", "type": "file"}],
+        max_tries=20,  # its server may be long in coming back
         trigger_rule={
             "type": "INGEST",
             "is_active": True,
