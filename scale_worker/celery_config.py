@@ -12,10 +12,8 @@ from typing import Any
 
 from celery import Celery
 from kombu import Exchange, Queue
-from kombu.transport import redis as redis_transport
 
 from scale_core.settings import Settings
-from scale_worker.redis_channel import Channel
 
 
 class QueueName(StrEnum):
@@ -33,8 +31,6 @@ TASK_ROUTES = {
 }
 SWEEP_EXPIRES_S = 30.0
 TASK_LIMIT_S = 600
-
-redis_transport.Transport.Channel = Channel
 
 
 def _broker_options(url: str) -> dict[str, Any]:
