@@ -9,7 +9,7 @@ import argparse
 import signal
 import sys
 
-from bench import api, idle, ingest, jobs, recipes, report, scheduler
+from bench import api, idle, ingest, jobs, pages, recipes, report, scheduler
 from bench.server import BenchFailed
 from scale_core.errors import ScaleError
 
@@ -23,10 +23,14 @@ def main(arguments: list[str] | None = None) -> int:
     ingest.add_arguments(names.add_parser("ingest", help="files through a Strike, beside cp"))
     recipes.add_arguments(names.add_parser("recipes", help="recipes on a simulated cluster, and the daily figures"))
     idle.add_arguments(names.add_parser("idle", help="memory and CPU of every process while there is no work"))
+    pages.add_arguments(names.add_parser("pages", help="pages of the web UI on 200,000 jobs, in a browser"))
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server is stopped in any case
     try:
-        benches = {"jobs": jobs, "api": api, "scheduler": scheduler, "ingest": ingest, "recipes": recipes, "idle": idle}
+        benches = {
+            "jobs": jobs, "api": api, "scheduler": scheduler, "ingest": ingest, "recipes": recipes, "idle": idle,
+            "pages": pages,
+        }  # fmt: skip
         report.show(benches[options.name].measure(options))
     except (BenchFailed, ScaleError) as error:
         print(f"script/bench: {error}", file=sys.stderr)

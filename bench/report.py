@@ -285,14 +285,49 @@ class IdleResult:
         Console().print(table)
 
 
+@dataclass(frozen=True)
+class PageTime:
+    """Seconds until its data are there."""
+
+    median_s: float
+    most_s: float
+
+
+@dataclass(frozen=True)
+class PagesResult:
+    """How long each page of the web UI took on so many jobs."""
+
+    jobs: int
+    pages: Mapping[str, PageTime]
+    bench: str = "pages"
+    load: tuple[float, ...] = ()  # of the machine before: 1, 5 and 15 minutes
+    cores: int = os.cpu_count() or 1
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    def show(self) -> None:
+        table = Table(title=f"Pages on {self.jobs:,} jobs, {self.cores} cores")
+        for column in ("", "median, s", "most, s"):
+            table.add_column(column, justify="right" if column else "left")
+        for name, time in self.pages.items():
+            table.add_row(name, f"{time.median_s:.2f}", f"{time.most_s:.2f}")
+        table.caption = f"load before: {' '.join(f'{value:.2f}' for value in self.load)}"
+        Console().print(table)
+
+
+# all but JobsResult, which shows itself in another way
+Tabled = ApiResult | SchedulerResult | IngestResult | RecipesResult | IdleResult | PagesResult
+
+
 def say(message: str) -> None:
     """Progress, beside the results."""
     print(message, file=sys.stderr, flush=True)
 
 
-def show(result: JobsResult | ApiResult | SchedulerResult | IngestResult | RecipesResult | IdleResult) -> None:
+def show(result: JobsResult | Tabled) -> None:
     """The table, and as the last line the JSON object."""
-    if isinstance(result, ApiResult | SchedulerResult | IngestResult | RecipesResult | IdleResult):
+    if isinstance(result, Tabled):
         result.show()
         print(result.to_json())
         return

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+NOBODY_COULD_SIGN_IN = 3  # exit status of scale_core.upgrade, whose code the launcher does not load
+
 
 @dataclass(frozen=True)
 class Problem:

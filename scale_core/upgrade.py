@@ -14,9 +14,8 @@ from alembic import command
 from alembic.config import Config
 
 from scale_core import admin, seed
+from scale_core.errors import NOBODY_COULD_SIGN_IN
 from scale_core.settings import CHECKOUT
-
-NOBODY_COULD_SIGN_IN = 3
 
 
 def main(arguments: list[str] | None = None) -> int:

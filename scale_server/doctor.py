@@ -119,12 +119,12 @@ def _schema(cursor: psycopg2.extensions.cursor) -> Finding:
     head = ScriptDirectory.from_config(Config(CHECKOUT / "alembic.ini")).get_current_head()
     cursor.execute("SELECT to_regclass('alembic_version') IS NOT NULL")
     if not cursor.fetchone()[0]:  # type: ignore[index]
-        return Finding("schema", WRONG, "the database is empty", "alembic upgrade head (script/server does it)")
+        return Finding("schema", WRONG, "the database is empty", "deploy/run migrate (script/server does it by itself)")
     cursor.execute("SELECT version_num FROM alembic_version")
     row = cursor.fetchone()
     if row is None or row[0] != head:
         text = f"the database is at {row and row[0]}, this Scale at {head}"
-        return Finding("schema", WRONG, text, "alembic upgrade head, or run the version of Scale that fits")
+        return Finding("schema", WRONG, text, "deploy/run migrate, or run the version of Scale that fits")
     return Finding("schema", OK, f"at {head}")
 
 

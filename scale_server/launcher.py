@@ -19,14 +19,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
-from scale_core.errors import ConfigurationError, ScaleError
+from scale_core.errors import NOBODY_COULD_SIGN_IN, ConfigurationError, ScaleError
 from scale_core.settings import CHECKOUT, Settings
 from scale_server import ports, postgres, redis
 from scale_server.files import read_env, write_env
 from scale_server.supervisor import Supervisor, read_procfile
 
 READY_S = 180.0
-NOBODY_COULD_SIGN_IN = 3  # of scale_core.upgrade, whose code the launcher does not load
 ADMIN = (sys.executable, "-m", "scale_core.admin")
 PORT_NAMES = ("flower", "devcluster", "devcluster-agent")
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Float, extract, func, select
 from sqlalchemy.orm import Session
 
 from scale_core.db.job import Error, Job, JobExecution, JobType
-from scale_core.domain.job import ExecutionStatus, JobStatus
+from scale_core.domain.job import FINAL_JOB_STATUSES, ExecutionStatus, JobStatus
 from scale_core.errors import NotFound
 from scale_core.queries.listing import Period, Query
 
@@ -63,7 +63,7 @@ def of_job_type(session: Session, job_type_id: int, period: Period) -> Performan
     if session.scalar(select(JobType.id).where(JobType.id == job_type_id)) is None:
         raise NotFound(f"There is no job type with the id {job_type_id}.")
     counts = _counts(session, job_type_id, period)
-    by_status = {status: sum(n for (each, _), n in counts.items() if each is status) for status in _ENDED}
+    by_status = {status: sum(n for (each, _), n in counts.items() if each is status) for status in FINAL_JOB_STATUSES}
     return Performance(
         started=period.started,
         ended=period.ended,
@@ -75,9 +75,6 @@ def of_job_type(session: Session, job_type_id: int, period: Period) -> Performan
     )
 
 
-_ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED)
-
-
 def _ended(query: Query, job_type_id: int, period: Period, *statuses: JobStatus) -> Query:
     """Jobs that ended in the period, by the index of type, status and last_modified, which is never before the end."""
     query = query.where(Job.job_type_id == job_type_id, Job.status.in_(statuses))
@@ -86,7 +83,7 @@ def _ended(query: Query, job_type_id: int, period: Period, *statuses: JobStatus)
 
 
 def _counts(session: Session, job_type_id: int, period: Period) -> dict[tuple[JobStatus, int | None], int]:
-    query = _ended(select(Job.status, Job.error_id, func.count()), job_type_id, period, *_ENDED)
+    query = _ended(select(Job.status, Job.error_id, func.count()), job_type_id, period, *FINAL_JOB_STATUSES)
     return {
         (status, error): count for status, error, count in session.execute(query.group_by(Job.status, Job.error_id))
     }

@@ -15,14 +15,12 @@ from scale_core.db.recipe import Recipe, RecipeType
 from scale_core.db.session import QUEUE_CHANNEL, notify, queue_news
 from scale_core.documents import job_data as data_document
 from scale_core.documents import job_interface
-from scale_core.domain.job import JobStatus
+from scale_core.domain.job import FINAL_JOB_STATUSES, JobStatus
 from scale_core.domain.job_interface import JobData
 from scale_core.domain.recipe import RecipeData
 from scale_core.domain.retry import BY_USER
 from scale_core.errors import Invalid
 from scale_core.services import audit, event, get, job, recipe
-
-FINAL = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED)
 
 
 def queue_new_job(session: Session, job_type_id: int, raw: Mapping[str, Any], now: datetime) -> Job:
@@ -117,7 +115,11 @@ def prioritise(session: Session, job_ids: Sequence[int], priority: int) -> list[
     """
     waiting = select(Queue.job_exe_id).where(Queue.job_id.in_(job_ids)).order_by(Queue.job_exe_id).with_for_update()
     session.scalars(waiting).all()
-    moved = [each.id for each in job.lock(session, job_ids) if each.status not in FINAL and each.priority != priority]
+    moved = [
+        each.id
+        for each in job.lock(session, job_ids)
+        if each.status not in FINAL_JOB_STATUSES and each.priority != priority
+    ]
     session.execute(
         update(Job).where(Job.id.in_(moved)).values(priority=priority).execution_options(synchronize_session=False)
     )

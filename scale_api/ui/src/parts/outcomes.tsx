@@ -6,12 +6,12 @@ import { percent, short } from "../core/format";
 import { useLive } from "../core/live";
 import { CATEGORIES, type JobTypeStatus, type Outcome } from "../core/types";
 import { type Bar, Bars } from "./charts";
+import { ENDED } from "./many-jobs";
 import { Empty, Panel, Refusal, Skeleton } from "./page";
 import { Category, categoryWord, Health } from "./status";
 
 const HOUR_MS = 3_600_000;
 const SHOWN_HOURS = 48;
-const ENDED = ["COMPLETED", "FAILED", "CANCELED"];
 
 const useOutcomes = () => useLive<Rows<Outcome>>("/load/outcomes/?started=P7D&page_size=1000", 15);
 
@@ -25,7 +25,7 @@ export function Throughput() {
       title="Jobs that ended, by hour"
       aside={
         ended !== undefined && (
-          <a href={to("/jobs", { status: ENDED, started: `PT${SHOWN_HOURS}H` })}>
+          <a href={to("/jobs", { status: [...ENDED], started: `PT${SHOWN_HOURS}H` })}>
             {short(ended)} in {SHOWN_HOURS} hours
           </a>
         )
@@ -58,7 +58,11 @@ function hours(rows: readonly Outcome[]): Bar[] {
     const day = date.toLocaleDateString("en", { weekday: "short" });
     return {
       label: `${day} ${clock}`,
-      href: to("/jobs", { status: ENDED, started: date.toISOString(), ended: new Date(start + HOUR_MS).toISOString() }),
+      href: to("/jobs", {
+        status: [...ENDED],
+        started: date.toISOString(),
+        ended: new Date(start + HOUR_MS).toISOString(),
+      }),
       tick: date.getHours() % 12 === 0 ? (date.getHours() ? clock : day) : undefined,
       parts: [
         { name: "Completed", tone: "good", value: sum((row) => row.status === "COMPLETED") },

@@ -1,8 +1,9 @@
-"""How long pages take to show their data on many jobs, in a browser: python -m tests.ui.speed."""
+"""How long pages of the web UI take to show their data on many jobs, in a browser."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import tempfile
@@ -10,28 +11,33 @@ import time
 from pathlib import Path
 
 from bench import api
+from bench.report import PagesResult, PageTime, say
 from scale_server import postgres
 from tests.ui.browser import browser, context, settle
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, prog="python -m tests.ui.speed")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=200_000, help="jobs in the database (default 200,000)")
     parser.add_argument("--times", type=int, default=5, help="how often each page is opened (default 5)")
-    given = parser.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="scale-speed-"))
+
+
+def measure(options: argparse.Namespace) -> PagesResult:
+    """Run the benchmark."""
+    load, home = os.getloadavg(), Path(tempfile.mkdtemp(prefix="scale-bench-"))
     try:
         url = postgres.start(home)
-        job_type = api.fill(url, given.jobs)
+        say(f"making {options.jobs} jobs ({home})")
+        job_type = api.fill(url, options.jobs)
         with api.serve(home, url) as (port, _):
-            measure(f"http://127.0.0.1:{port}", pages(given.jobs, job_type), given.times)
+            found = open_pages(f"http://127.0.0.1:{port}", pages(options.jobs, job_type), options.times)
     finally:
         postgres.destroy(home)
         shutil.rmtree(home, ignore_errors=True)
+    return PagesResult(options.jobs, found, load=tuple(round(value, 2) for value in load))
 
 
 def pages(jobs: int, job_type: int) -> dict[str, str]:
-    """Those that show many jobs, or what was made of many. The ids are those that bench/api_rows.sql makes."""
+    """Those that show many jobs, or what was made of many. The ids are those that api_rows.sql makes."""
     return {
         "Overview": "/",
         "Jobs": "/jobs",
@@ -52,8 +58,9 @@ def pages(jobs: int, job_type: int) -> dict[str, str]:
     }
 
 
-def measure(address: str, paths: dict[str, str], times: int) -> None:
+def open_pages(address: str, paths: dict[str, str], times: int) -> dict[str, PageTime]:
     """From asking for the page until there are data in the place of all skeletons; the browser knows the assets."""
+    found = {}
     with browser() as running:
         page = context(running, address).new_page()
         page.goto("/ui/")
@@ -65,8 +72,5 @@ def measure(address: str, paths: dict[str, str], times: int) -> None:
                 page.goto(f"/ui{path}")
                 settle(page)
                 took.append(time.perf_counter() - began)
-            print(f"{name:30} median {statistics.median(took):.2f} s, most {max(took):.2f} s", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+            found[name] = PageTime(round(statistics.median(took), 3), round(max(took), 3))
+    return found
