@@ -14,6 +14,7 @@ from celery.signals import (
     worker_before_create_process,
     worker_process_init,
     worker_ready,
+    worker_shutting_down,
 )
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
@@ -96,6 +97,11 @@ def _unbind_task_id(task_id: str, task: Any = None, state: str | None = None, **
 @worker_ready.connect
 def _watch_myself(**_: Any) -> None:
     _watchdog.start()
+
+
+@worker_shutting_down.connect
+def _end_soon(**_: Any) -> None:
+    _watchdog.end_soon()
 
 
 @task_received.connect

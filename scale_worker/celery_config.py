@@ -30,6 +30,7 @@ TASK_ROUTES = {
     "sweep-executions": {"queue": QueueName.CLOCK.value},
 }
 SWEEP_EXPIRES_S = 30.0
+REMOVE_EVERY = 6  # sweeps: whoever deletes files does not wait for the room
 TASK_LIMIT_S = 600
 
 
@@ -58,7 +59,7 @@ def make_app(settings: Settings, include: Sequence[str] = ()) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options=_broker_options(settings.broker_url),
-        beat_max_loop_interval=1,
+        beat_max_loop_interval=5,
         timezone="UTC",
         worker_hijack_root_logger=False,
         # name, seconds between two messages, seconds (at least those) after which one that nobody took expires
@@ -67,7 +68,7 @@ def make_app(settings: Settings, include: Sequence[str] = ()) -> Celery:
             for name, period, expires in (
                 ("scan-strikes", settings.strike_scan_s, 1.0),
                 ("sweep-executions", settings.sweep_s, SWEEP_EXPIRES_S),
-                ("remove-files", settings.sweep_s, 1.0),
+                ("remove-files", REMOVE_EVERY * settings.sweep_s, 1.0),
                 ("forget-expired", 3600.0, 1.0),
                 ("tick-clock", 60.0, 1.0),
             )

@@ -1,7 +1,9 @@
-"""Ends a worker that has fallen silent, so that whatever supervises it starts another.
+"""Ends a worker that has fallen silent, so that whatever supervises it starts another; and one that should have ended.
 
 A worker whose connection to Redis breaks while it acknowledges a message may never notice, and never take a message
-again (celery 5.7). Nothing is lost by its end: every task takes its work from PostgreSQL.
+again (celery 5.7). One that is told to end in the moment in which a fork takes a task forgets that task: nobody reads
+its result, and the fork waits half a minute for a reader, or for ever if the result does not fit into the pipe (celery
+5.7, billiard 4.3). Nothing is lost by the end of either: every task takes its work from PostgreSQL.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ import redis
 logger = logging.getLogger(__name__)
 
 LOOK_S = 5.0
+LOOK_ENDING_S = 0.5
+QUIET_S = 5.0  # a worker that was told to end, and does nothing, has ended by then
 TIMEOUT_S = 2.0
 EXIT_CODE = 70
 FORKS = 256
@@ -30,8 +34,8 @@ class Watchdog(threading.Thread):
     """Runs in the worker's main process; its forks say whether they are at work.
 
     The worker is silent when messages wait and it has taken none for `silent_s` seconds while no fork was at work, or
-    for `task_s` more, longer than any task may take. Beat's messages come every second: one that is well is not silent.
-    Other brokers than Redis are not asked.
+    for `task_s` more, longer than any task may take. Beat's messages come every few seconds: one that is well is not
+    silent. Other brokers than Redis are not asked. `end` gets the exit status.
     """
 
     def __init__(
@@ -40,7 +44,7 @@ class Watchdog(threading.Thread):
         queues: Sequence[str],
         silent_s: float,
         task_s: float,
-        end: Callable[[], None] | None = None,
+        end: Callable[[int], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(name="watchdog", daemon=True)
@@ -54,6 +58,8 @@ class Watchdog(threading.Thread):
         # shared with all forks, each of which writes a place of its own: no lock, which one that is killed would keep
         self._at_work = multiprocessing.RawArray("b", FORKS)
         self._heard = clock()
+        self._is_ending = threading.Event()
+        self._worked = clock()  # once it is ending
 
     def hear(self) -> None:
         """A message was taken."""
@@ -63,13 +69,33 @@ class Watchdog(threading.Thread):
         """A task begins in the fork of that number, or is over. Who takes the place of a fork takes its number."""
         self._at_work[fork % FORKS] = is_begun
 
+    def end_soon(self) -> None:
+        """The worker was told to end: once no fork was at work for QUIET_S, it has."""
+        self._worked = self._clock()
+        self._is_ending.set()
+
     def run(self) -> None:
         self.hear()
         while not self.look():
-            time.sleep(LOOK_S)
+            if self._is_ending.is_set():
+                time.sleep(LOOK_ENDING_S)
+            else:
+                self._is_ending.wait(LOOK_S)
 
     def look(self) -> bool:
-        """Whether the worker was silent, and was ended."""
+        """Whether the worker had to be ended, and was."""
+        return self._look_ending() if self._is_ending.is_set() else self._look_silent()
+
+    def _look_ending(self) -> bool:
+        if any(self._at_work):
+            self._worked = self._clock()
+        if self._clock() - self._worked < QUIET_S:
+            return False
+        logger.warning("the worker was told to end, runs nothing, and is still there: it is ended")
+        self._end(0)
+        return True
+
+    def _look_silent(self) -> bool:
         waiting = self._waiting()
         if waiting == 0:
             self.hear()
@@ -80,7 +106,7 @@ class Watchdog(threading.Thread):
         logger.critical(
             "%d messages wait and none was taken for %.0f s: the worker ends, for another one", waiting, silence
         )
-        self._end()
+        self._end(EXIT_CODE)
         return True
 
     def _waiting(self) -> int:
@@ -93,10 +119,10 @@ class Watchdog(threading.Thread):
             return 0
 
 
-def end_process() -> None:
-    """End this process and its forks at once: a worker that is silent does not obey, either."""
+def end_process(status: int) -> None:
+    """End this process and its forks at once: one that hangs does not obey."""
     for thread in Path("/proc/self/task").iterdir():
         for pid in (thread / "children").read_text().split():
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
-    os._exit(EXIT_CODE)
+    os._exit(status)

@@ -70,7 +70,7 @@ class Allocator:
 
     def allocate(self, frameworks: Iterable[Framework], now: float) -> dict[str, list[Offer]]:
         """Make offers of all that is free and wanted; returned by framework id, one per agent."""
-        candidates = [f for f in frameworks if f.is_connected and not f.is_suppressed]
+        candidates = [f for f in frameworks if f.wants_offers]
         made: dict[str, list[Offer]] = {}
         if not candidates:
             return made

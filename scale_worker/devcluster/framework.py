@@ -101,6 +101,10 @@ class Framework:
     def is_connected(self) -> bool:
         return self.stream is not None and self.stream.is_open
 
+    @property
+    def wants_offers(self) -> bool:
+        return self.is_connected and not self.is_suppressed
+
     def has_capability(self, name: str) -> bool:
         return any(capability.get("type") == name for capability in self.info.get("capabilities", ()))
 

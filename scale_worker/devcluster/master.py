@@ -46,6 +46,7 @@ class Master:
         self.strange_acknowledgements: deque[str] = deque(maxlen=_STRANGE_ACKNOWLEDGEMENTS)
         self.is_leading = True
         self.is_recovering = False  # a new master that no agent has found yet
+        self._wanted = asyncio.Event()  # a framework may want offers
         self.reachable = asyncio.Event()
         self.reachable.set()
         for fid, record in journal.contents.frameworks.items():
@@ -54,9 +55,12 @@ class Master:
             self._await_failover(framework)
 
     async def run(self) -> None:
-        """Make offers at every allocation interval, until cancelled."""
+        """Make offers at every allocation interval while anybody wants some, until cancelled."""
         while True:
             await asyncio.sleep(self.allocator.interval_s)
+            if not any(framework.wants_offers for framework in self.frameworks.values()):
+                self._wanted.clear()
+                await self._wanted.wait()
             self.allocate()
 
     def allocate(self) -> None:
@@ -130,6 +134,7 @@ class Master:
         if framework.heartbeat is not None:
             framework.heartbeat.cancel()
         framework.stream = stream
+        self._wanted.set()
         stream.send(
             {
                 "type": "SUBSCRIBED",
@@ -243,6 +248,7 @@ class Master:
             case "REVIVE":
                 framework.is_suppressed = False
                 framework.refusals.clear()
+                self._wanted.set()
                 self.allocate()
             case "SUPPRESS":
                 framework.is_suppressed = True

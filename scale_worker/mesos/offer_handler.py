@@ -44,7 +44,7 @@ from scale_worker.mesos.wire import Refused
 logger = logging.getLogger(__name__)
 
 EVENTS_A_ROUND = 5000
-IDLE_WAIT_S = 0.25
+IDLE_WAIT_S = 0.5
 BUSY_WAIT_S = 0.02
 PART_S = 0.06  # a round writes updates and makes launches for about so long each, however slow the machine
 UPDATES_A_BATCH = (100, 500)
@@ -62,6 +62,8 @@ BEAT_EVERY_S = 2.0
 HEALTH_EVERY_S = 2.0
 HEAD_EVERY_S = 30.0  # the queue is looked at from its very beginning: a NOTIFY may have been lost
 KILL_EVERY_S = 1.0
+KILL_IDLE_S = 2.0  # while nothing waits; a cancel comes by NOTIFY, and timeouts have a grace
+AHEAD_S = 0.5
 KILL_AGAIN_S = 10.0
 DATABASE_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 MASTER_AWAY = "no Mesos master is connected"
@@ -344,29 +346,49 @@ class OfferHandler:
     # what has its time
 
     def _maintain(self) -> None:
-        if self._is_time("nodes", NODES_EVERY_S if self._is_dirty or self._has_work else NODES_IDLE_S):
-            with self._transaction() as session:
-                if self._agents.read(session, self._now()):
-                    self._assignment.places.set_cluster(self._agents.cluster)
-                    self._is_dirty = self._is_dirty or bool(self._pool)
         if self._master is not None:
             self._reconcile()
-            if self._is_time("kill", KILL_EVERY_S):
-                with self._transaction() as session:
-                    unwanted = task_status.tasks_to_kill(session, self._now(), self._config.timeout_grace_s)
-                    given_up = overdue.give_up(session, self._now(), self._config.timeout_grace_s)
-                self._kill(unwanted)
-                self._announce(given_up)
-        if self._is_time("health", HEALTH_EVERY_S):
+        if due := self._due():
             with self._transaction() as session:
-                if self._usages:
-                    node_health.set_usage(session, self._usages, self._now())
-                node_health.watch(session, self._config.health, self._now())
-            self._usages.clear()
-        if self._is_time("beat", BEAT_EVERY_S):
-            self._beat()
+                unwanted, given_up = self._upkeep(session, due)
+            self._usages = {} if "health" in due else self._usages
+            self._kill(unwanted)
+            self._announce(given_up)
         if self._has_work and self._pool and self._is_time("rematch", REMATCH_S):
             self._is_dirty = True
+
+    def _due(self) -> set[str]:
+        """What has its time now; what nearly has goes along, because one transaction costs less than two."""
+        is_idle = not (self._is_dirty or self._has_work)
+        every_s = {
+            "nodes": NODES_IDLE_S if is_idle else NODES_EVERY_S,
+            "health": HEALTH_EVERY_S,
+            "beat": BEAT_EVERY_S,
+        }
+        if self._master is not None:
+            every_s["kill"] = KILL_IDLE_S if is_idle else KILL_EVERY_S
+        now = self._clock()
+        if all(now < self._last[what] + seconds for what, seconds in every_s.items()):
+            return set()
+        return {what for what, seconds in every_s.items() if self._is_time(what, seconds - AHEAD_S)}
+
+    def _upkeep(self, session: Session, due: set[str]) -> tuple[Iterable[str], Sequence[int]]:
+        """Returns tasks to kill, and executions that were given up: to be finished after the commit."""
+        unwanted: Iterable[str] = ()
+        given_up: Sequence[int] = ()
+        if "nodes" in due and self._agents.read(session, self._now()):
+            self._assignment.places.set_cluster(self._agents.cluster)
+            self._is_dirty = self._is_dirty or bool(self._pool)
+        if "kill" in due:
+            unwanted = task_status.tasks_to_kill(session, self._now(), self._config.timeout_grace_s)
+            given_up = overdue.give_up(session, self._now(), self._config.timeout_grace_s)
+        if "health" in due:
+            if self._usages:
+                node_health.set_usage(session, self._usages, self._now())
+            node_health.watch(session, self._config.health, self._now())
+        if "beat" in due:
+            self._beat(session)
+        return unwanted, given_up
 
     def _is_time(self, what: str, every_s: float) -> bool:
         now = self._clock()
@@ -405,24 +427,22 @@ class OfferHandler:
             logger.info("asked for the end of %s", ", ".join(fresh))
             self._killed |= dict.fromkeys(fresh, now)
 
-    def _beat(self) -> None:
+    def _beat(self, session: Session) -> None:
         master = self._master
-        with self._transaction() as session:
-            if self._is_time("head", HEAD_EVERY_S):
-                self._assignment.head.lower(None)
-            self._has_work = self._assignment.head.find(session) and not self._state.is_paused
-            self._is_dirty = self._is_dirty or (self._has_work and self._is_suppressed)
-            waiting = self._explain(session, self._state.is_paused)
-            beat = Heartbeat(
-                hostname=self._config.hostname,
-                master_hostname=master.master_hostname if master else "",
-                master_port=master.master_port if master else 0,
-                master_online=master is not None,
-                waiting=waiting,
-                last_error=self._last_error,
-                stats=self.figures(),
-            )
-            scheduling.heartbeat(session, beat, self._now())
+        if self._is_time("head", HEAD_EVERY_S):
+            self._assignment.head.lower(None)
+        self._has_work = self._assignment.head.find(session) and not self._state.is_paused
+        self._is_dirty = self._is_dirty or (self._has_work and self._is_suppressed)
+        beat = Heartbeat(
+            hostname=self._config.hostname,
+            master_hostname=master.master_hostname if master else "",
+            master_port=master.master_port if master else 0,
+            master_online=master is not None,
+            waiting=self._explain(session, self._state.is_paused),
+            last_error=self._last_error,
+            stats=self.figures(),
+        )
+        scheduling.heartbeat(session, beat, self._now())
 
     def _explain(self, session: Session, is_paused: bool) -> dict[int, str]:
         """Why the jobs of each type wait, as far as they have reason to."""

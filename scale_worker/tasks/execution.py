@@ -49,11 +49,10 @@ def sweep_executions() -> None:
     """Finish what no message came for (Redis may lose anything), and repeat moves that did not succeed."""
     with transaction(sessions()) as session:
         ids = execution.unfinished(session, SWEEP_LIMIT, SWEEP_AGE_S, utcnow())
+        moving = parse.overdue_moves(session, MOVE_AGE_S, SWEEP_LIMIT, utcnow())
     if ids:
         logger.info("the sweep found %d executions to finish", len(ids))
         finish_executions(ids)
-    with transaction(sessions()) as session:
-        moving = parse.overdue_moves(session, MOVE_AGE_S, SWEEP_LIMIT, utcnow())
     _move(moving)
 
 
