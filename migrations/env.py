@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
 from geoalchemy2 import alembic_helpers
 from sqlalchemy import Connection, text
 
+from migrations.online import LOCK_TIMEOUT
 from scale_core.db import Base
 from scale_core.db.session import make_engine
 from scale_core.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+LOCK = 7274496
+AGAIN_S = 0.2
 
 
 def _include_object(obj: Any, name: str | None, type_: str, reflected: bool, compare_to: Any) -> bool:
@@ -20,23 +30,49 @@ def _include_object(obj: Any, name: str | None, type_: str, reflected: bool, com
     return bool(alembic_helpers.include_object(obj, name, type_, reflected, compare_to))
 
 
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Two servers that start at once must not migrate at once.
+
+    The lock is the session's, because each migration has a transaction of its own, or several. It is asked for again
+    and again, because whoever waits for it in a statement has a snapshot, and whoever has the lock may wait for that
+    (migrations.online).
+    """
+    said = False
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": LOCK}):
+        if not said:
+            logger.info("another process migrates this database; waiting")
+            said = True
+        time.sleep(AGAIN_S)
+    try:
+        yield
+    finally:
+        connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
+
+
 def _run(connection: Connection) -> None:
-    context.configure(
-        connection=connection,
-        target_metadata=Base.metadata,
-        include_object=_include_object,
-        process_revision_directives=alembic_helpers.writer,
-        render_item=alembic_helpers.render_item,
-        compare_server_default=False,
-        compare_type=True,
-        transaction_per_migration=True,
-    )
-    with context.begin_transaction():
-        context.execute("SET LOCAL lock_timeout = '10s'")
-        context.execute("SET LOCAL statement_timeout = '30min'")
-        # two servers that start at once must not migrate at once
-        context.execute("SELECT pg_advisory_xact_lock(7274496)")
-        context.run_migrations()
+    is_ours = not connection.in_transaction()  # else the caller ends the transaction
+    with _alone(connection):
+        connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+        connection.execute(text("SET statement_timeout = '30min'"))
+        if is_ours:
+            connection.commit()
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            include_object=_include_object,
+            process_revision_directives=alembic_helpers.writer,
+            render_item=alembic_helpers.render_item,
+            compare_server_default=False,
+            compare_type=True,
+            transaction_per_migration=True,
+        )
+        try:
+            with context.begin_transaction():
+                context.run_migrations()
+        finally:
+            if is_ours:
+                connection.rollback()  # of what failed, so that the lock can be given back
 
 
 def main() -> None:
@@ -48,10 +84,7 @@ def main() -> None:
     settings.require("database_url")
     engine = make_engine(settings.database_url, application_name="scale-migrations")
     with engine.connect() as fresh:
-        fresh.execute(text("SET statement_timeout = 0"))
-        fresh.commit()
         _run(fresh)
-        fresh.commit()
     engine.dispose()
 
 

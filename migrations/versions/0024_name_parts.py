@@ -7,6 +7,8 @@ Revises: 0023
 from alembic import op
 import sqlalchemy as sa
 
+from migrations import online
+
 revision = '0024'
 down_revision = '0023'
 branch_labels = None
@@ -24,20 +26,17 @@ NAMED = ('scale_file', 'ingest')
 def upgrade():
     op.execute('CREATE EXTENSION IF NOT EXISTS pg_trgm')  # the owner of the database may
     for table in NAMED:
-        op.create_index(
+        online.add_index(
             f'ix_{table}_file_name_part', table, ['file_name'],
             postgresql_using='gin', postgresql_ops={'file_name': 'gin_trgm_ops'},
         )
-    # Not concurrently, as in 0019: writers wait for the seconds that it takes.
     for name, columns, included, condition in COUNTED:
-        op.drop_index(name, 'job')
-        op.create_index(name, 'job', columns, postgresql_include=included, postgresql_where=condition)
+        online.replace_index(name, 'job', columns, postgresql_include=included, postgresql_where=condition)
 
 
 def downgrade():
     for name, columns, _included, condition in COUNTED:
-        op.drop_index(name, 'job')
-        op.create_index(name, 'job', columns, postgresql_where=condition)
+        online.replace_index(name, 'job', columns, postgresql_where=condition)
     for table in NAMED:
-        op.drop_index(f'ix_{table}_file_name_part', table)
+        online.remove_index(f'ix_{table}_file_name_part', table)
     # the extension stays: others may use it
