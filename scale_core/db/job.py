@@ -154,6 +154,12 @@ class Job(Stamped, Base):
             "root_superseded_job_id",
             postgresql_where=text("root_superseded_job_id IS NOT NULL"),
         ),
+        Index(
+            "ix_job_superseded_job_id",
+            "superseded_job_id",
+            unique=True,
+            postgresql_where=text("superseded_job_id IS NOT NULL"),
+        ),
         CheckConstraint("status <> 'COMPLETED' OR ended IS NOT NULL", name="completed_has_ended"),
     )
 
@@ -179,7 +185,7 @@ class Job(Stamped, Base):
     disk_out_required: Mapped[float | None]
     is_superseded: Mapped[bool] = mapped_column(server_default=text("false"))
     root_superseded_job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"))
-    superseded_job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"), unique=True)
+    superseded_job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"))
     delete_superseded: Mapped[bool] = mapped_column(server_default=text("true"))
     superseded: Mapped[datetime | None]
     queued: Mapped[datetime | None]

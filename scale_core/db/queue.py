@@ -16,6 +16,7 @@ class Queue(Base):
     __tablename__ = "queue"
     __table_args__ = (
         Index("ix_queue_claim", "priority", "queued", "job_exe_id"),
+        Index("ix_queue_node_required_id", "node_required_id", postgresql_where=text("node_required_id IS NOT NULL")),
         # rows come and go: clean up early, so that a claim never walks over many dead ones
         {
             "postgresql_with": {
@@ -30,7 +31,7 @@ class Queue(Base):
     job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)
     job_type_id: Mapped[int] = mapped_column(ForeignKey("job_type.id"), index=True)
     priority: Mapped[int]
-    node_required_id: Mapped[int | None] = mapped_column(ForeignKey("node.id"), index=True)
+    node_required_id: Mapped[int | None] = mapped_column(ForeignKey("node.id"))
     cpus_required: Mapped[float]
     mem_required: Mapped[float]
     disk_in_required: Mapped[float]

@@ -41,8 +41,7 @@ class _Broken(Exception):
 class _Batch:
     """Everything that the executions of one batch refer to, by id."""
 
-    job_types: Mapping[int, Any]
-    interfaces: Mapping[int, Mapping[str, Any]]
+    job_types: Mapping[int, Any]  # with the interface, by revision
     files: Mapping[int, Any]
     workspaces: Mapping[int, WorkspaceAccess]
     archived: frozenset[int]  # those that take no new files
@@ -86,7 +85,6 @@ def _executions(session: Session, ids: Sequence[int]) -> Sequence[Any]:
             exe.disk_out_scheduled,
             exe.gpus_scheduled,
             Job.data,
-            Job.job_type_id,
             Job.job_type_rev_id,
             TriggerEvent.trace_id,
             RecipeType.name.label("recipe_name"),
@@ -105,13 +103,14 @@ def _executions(session: Session, ids: Sequence[int]) -> Sequence[Any]:
 
 def _load(session: Session, rows: Sequence[Any], now: datetime) -> _Batch:
     kind, revision = JobType, JobTypeRevision
-    types = select(kind.id, kind.name, kind.version, kind.docker_image, kind.docker_privileged).where(
-        kind.id.in_({row.job_type_id for row in rows})
+    types = (
+        select(revision.id, revision.interface, kind.name, kind.version, kind.docker_image, kind.docker_privileged)
+        .join(kind, kind.id == revision.job_type_id)
+        .where(revision.id == func.any(list({row.job_type_rev_id for row in rows})))
     )
     job_types = {row.id: row for row in session.execute(types)}
-    interfaces = select(revision.id, revision.interface).where(revision.id.in_({row.job_type_rev_id for row in rows}))
     files = _files(session, {file_id for row in rows for file_id in _file_ids(row.data)})
-    ingest_jobs = [row.job_id for row in rows if job_types[row.job_type_id].name == INGEST_JOB_TYPE]
+    ingest_jobs = [row.job_id for row in rows if job_types[row.job_type_rev_id].name == INGEST_JOB_TYPE]
     ingests = _ingests(session, ingest_jobs, now) if ingest_jobs else {}
     used = {file.workspace_id for file in files.values()}
     used |= {workspace for row in rows for workspace in _output_workspaces(row.data).values()}
@@ -119,7 +118,6 @@ def _load(session: Session, rows: Sequence[Any], now: datetime) -> _Batch:
     workspaces, archived = _workspaces(session, used)
     return _Batch(
         job_types=job_types,
-        interfaces={row.id: row.interface for row in session.execute(interfaces)},
         files=files,
         workspaces=workspaces,
         archived=archived,
@@ -180,8 +178,8 @@ def _known_checksums(session: Session, names: set[str]) -> dict[str, list[str]]:
 
 
 def _spec(row: Any, batch: _Batch, now: datetime) -> ExecutionSpec:
-    job_type = batch.job_types[row.job_type_id]
-    interface = batch.interfaces[row.job_type_rev_id]
+    job_type = batch.job_types[row.job_type_rev_id]
+    interface: Mapping[str, Any] = job_type.interface
     is_ingest = job_type.name == INGEST_JOB_TYPE
     inputs = () if is_ingest else _inputs(row.data, interface, batch.files)
     outputs = () if is_ingest else _outputs(row.data, interface)

@@ -22,6 +22,7 @@ from scale_worker.mesos.messages import ExecutorConfig
 FIRST_CLAIM = 50
 CLAIM_WINDOW = 500
 PAGES_A_ROUND = 20
+OVERDUE_EVERY = timedelta(seconds=1)  # what waits for its turn for a minute may wait so long to be noticed
 
 
 class QueueHead:
@@ -62,6 +63,7 @@ class Assignment:
         self.launches: Mapping[int, Launch] = {}
         self.is_short = self.has_more = False
         self._reserve_after = reserve_after
+        self._overdue_at: datetime | None = None
         self._reservations: Mapping[int, int] = {}
         self._waiting: Mapping[int, str] = {}
 
@@ -106,9 +108,7 @@ class Assignment:
     def _match(self, session: Session, matcher: Matcher, seen: Collection[int], most: int, now: datetime) -> bool:
         """Whether there is more than one round can look at."""
         after, launched = self.head.just_before, 0
-        extra = scheduling.overdue(
-            session, matcher.largest_free, matcher.blocked_types, now, self._reserve_after, self.head.place
-        )
+        extra = self._overdue(session, matcher, now)
         for number in range(PAGES_A_ROUND):
             window = min(FIRST_CLAIM * 2**number, CLAIM_WINDOW, most - launched)
             free, blocked = matcher.largest_free, matcher.blocked_types
@@ -121,3 +121,12 @@ class Assignment:
             if launched >= most:
                 break
         return True
+
+    def _overdue(self, session: Session, matcher: Matcher, now: datetime) -> list[QueueEntry]:
+        """What waits too long for a node that has room, now and then. A clock that was set back asks again."""
+        if self._overdue_at is not None and timedelta(0) <= now - self._overdue_at < OVERDUE_EVERY:
+            return []
+        self._overdue_at = now
+        return scheduling.overdue(
+            session, matcher.largest_free, matcher.blocked_types, now, self._reserve_after, self.head.place
+        )
