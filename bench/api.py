@@ -7,10 +7,8 @@ import http.client
 import itertools
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,15 +19,12 @@ from typing import Any
 
 import psutil
 import psycopg2
-from alembic import command
-from alembic.config import Config
 
+from bench.home import fresh_home
 from bench.report import ApiResult, EndpointResult, Spread, say
+from bench.rows import migrate
 from bench.server import BenchFailed, tree_cpu_s
-from scale_core import seed
-from scale_core.db.session import make_engine, make_sessions, transaction
 from scale_core.settings import CHECKOUT
-from scale_core.timestamps import utcnow
 from scale_server import ports, postgres
 
 HERE = Path(__file__).parent
@@ -88,9 +83,8 @@ def measure(options: argparse.Namespace) -> ApiResult:
     """Run the benchmark. Raises BenchFailed."""
     if options.jobs < 2000:
         raise BenchFailed("--jobs: at least 2000, of which 1400 wait or run")
-    home = Path(tempfile.mkdtemp(prefix="scale-bench-"))
     load = os.getloadavg()
-    try:
+    with fresh_home() as home:
         url = postgres.start(home)
         say(f"making {options.jobs} jobs ({home})")
         began = time.monotonic()
@@ -106,20 +100,12 @@ def measure(options: argparse.Namespace) -> ApiResult:
                     endpoint.body["job_type_id"] = job_type
                 measured.append(_endpoint(endpoint, port, process, url, home, floors, options.seconds))
                 say(f"  {measured[-1]}")
-    finally:
-        postgres.destroy(home)
-        shutil.rmtree(home, ignore_errors=True)
     return ApiResult(options.jobs, CLIENTS, measured, load=tuple(round(value, 2) for value in load))
 
 
 def fill(url: str, jobs: int) -> int:
     """Migrate, seed and add the rows; the id of a job type."""
-    os.environ["SCALE_DATABASE_URL"] = url
-    command.upgrade(Config(CHECKOUT / "alembic.ini"), "head")
-    engine = make_engine(url.replace("postgresql://", "postgresql+psycopg2://", 1))
-    with transaction(make_sessions(engine)) as session:
-        seed.seed(session, utcnow())
-    engine.dispose()
+    migrate(url)
     connection = psycopg2.connect(url)
     try:
         connection.autocommit = True

@@ -9,17 +9,15 @@ import argparse
 import itertools
 import os
 import resource
-import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import psutil
 import psycopg2
 
+from bench.home import fresh_home
 from bench.report import SchedulerResult, say
 from bench.rows import make_no_op_type, migrate, queue_jobs, sqlalchemy_url
 from bench.server import BenchFailed, tree_cpu_s
@@ -69,8 +67,7 @@ class Agents:
 def measure(options: argparse.Namespace) -> SchedulerResult:
     """Run the benchmark. Raises BenchFailed."""
     load, waiting = os.getloadavg(), max(options.jobs, options.backlog)
-    home = Path(tempfile.mkdtemp(prefix="scale-bench-"))
-    try:
+    with fresh_home() as home:
         url = postgres.start(home)
         migrate(url)
         database = psycopg2.connect(url)
@@ -106,9 +103,6 @@ def measure(options: argparse.Namespace) -> SchedulerResult:
         after = {"scheduler": time.process_time(), "postgres": tree_cpu_s(psutil.Process(postgres.pid_of(home)))}
         engine.dispose()
         database.close()
-    finally:
-        postgres.destroy(home)
-        shutil.rmtree(home, ignore_errors=True)
     return SchedulerResult(
         jobs=agents.launched,
         agents=options.agents,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
 from bench import api
+from bench.home import fresh_home
 from bench.report import PagesResult, PageTime, say
 from scale_server import postgres
 from tests.ui.browser import browser, context, settle
@@ -23,16 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(options: argparse.Namespace) -> PagesResult:
     """Run the benchmark."""
-    load, home = os.getloadavg(), Path(tempfile.mkdtemp(prefix="scale-bench-"))
-    try:
+    load = os.getloadavg()
+    with fresh_home() as home:
         url = postgres.start(home)
         say(f"making {options.jobs} jobs ({home})")
         job_type = api.fill(url, options.jobs)
         with api.serve(home, url) as (port, _):
             found = open_pages(f"http://127.0.0.1:{port}", pages(options.jobs, job_type), options.times)
-    finally:
-        postgres.destroy(home)
-        shutil.rmtree(home, ignore_errors=True)
     return PagesResult(options.jobs, found, load=tuple(round(value, 2) for value in load))
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -23,6 +21,7 @@ import requests
 from sqlalchemy.orm import Session, sessionmaker
 
 from bench import api, scheduler
+from bench.home import fresh_home
 from bench.report import RecipesResult, Spread, say
 from bench.rows import migrate, sqlalchemy_url
 from bench.server import BenchFailed
@@ -181,8 +180,7 @@ def _recipes(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _figures(executions: int) -> dict[str, Any]:
-    home = Path(tempfile.mkdtemp(prefix="scale-bench-"))
-    try:
+    with fresh_home() as home:
         url = postgres.start(home)
         say(f"making two days of {executions} executions ({home})")
         migrate(url)
@@ -192,9 +190,6 @@ def _figures(executions: int) -> dict[str, Any]:
         with api.serve(home, url) as (port, _):
             plot = _plot(port)
             say(f"a year: {plot}")
-    finally:
-        postgres.destroy(home)
-        shutil.rmtree(home, ignore_errors=True)
     return {"day": day, "plot": plot}
 
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +22,7 @@ import psycopg2
 from psycopg2.extensions import connection
 
 from bench import decide
+from bench.home import fresh_home
 from bench.report import SchedulerResult, Spread, say
 from bench.rows import ROWS, make_no_op_type, migrate, queue_jobs
 from bench.server import BenchFailed, tree_cpu_s
@@ -191,52 +190,50 @@ class SimulatedScale:
 
 @contextmanager
 def simulated_scale(agents: int) -> Iterator[SimulatedScale]:
-    home = Path(tempfile.mkdtemp(prefix="scale-bench-"))
-    started: dict[str, subprocess.Popen[bytes]] = {}
-    scale: SimulatedScale | None = None
-    try:
-        url, broker, port = postgres.start(home), redis.start(home), ports.free_port()
-        migrate(url)
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("SCALE_")},
-            "SCALE_HOME": str(home), "SCALE_DATABASE_URL": url, "SCALE_BROKER_URL": broker,
-            "SCALE_MESOS_MASTER": f"127.0.0.1:{port}", "SCALE_LOG_LEVEL": "WARNING",
-        }  # fmt: skip
-        commands = {
-            "cluster": ["bench.cluster", "--port", str(port), "--agents", str(agents)],
-            "beat": ["celery", "-A", "scale_worker.celery_bare", "beat", "-s", str(home / "beat"), "--pidfile="],
-            "worker": [
-                "celery",
-                "-A",
-                "scale_worker.celery_app",
-                "worker",
-                "--concurrency",
-                "2",
-                "--loglevel",
-                "WARNING",
-            ],
-            "scheduler": ["scale_worker.mesos"],
-        }
-        for name, arguments in commands.items():
-            with (home / f"{name}.log").open("wb") as log:
-                started[name] = subprocess.Popen(
-                    [sys.executable, "-m", *arguments], cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=subprocess.STDOUT,
-                )  # fmt: skip
-        scale = SimulatedScale(home, url, started)
-        scale.pause()
-        scale.wait_for_nodes(agents)
-        yield scale
-    finally:
-        if scale is not None:
-            scale.close()
-        for process in reversed(started.values()):
-            process.send_signal(signal.SIGTERM)
-        for process in started.values():
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        redis.stop(home)
-        postgres.destroy(home)
-        shutil.rmtree(home, ignore_errors=True)
+    with fresh_home() as home:
+        started: dict[str, subprocess.Popen[bytes]] = {}
+        scale: SimulatedScale | None = None
+        try:
+            url, broker, port = postgres.start(home), redis.start(home), ports.free_port()
+            migrate(url)
+            environment = {
+                **{name: value for name, value in os.environ.items() if not name.startswith("SCALE_")},
+                "SCALE_HOME": str(home), "SCALE_DATABASE_URL": url, "SCALE_BROKER_URL": broker,
+                "SCALE_MESOS_MASTER": f"127.0.0.1:{port}", "SCALE_LOG_LEVEL": "WARNING",
+            }  # fmt: skip
+            commands = {
+                "cluster": ["bench.cluster", "--port", str(port), "--agents", str(agents)],
+                "beat": ["celery", "-A", "scale_worker.celery_bare", "beat", "-s", str(home / "beat"), "--pidfile="],
+                "worker": [
+                    "celery",
+                    "-A",
+                    "scale_worker.celery_app",
+                    "worker",
+                    "--concurrency",
+                    "2",
+                    "--loglevel",
+                    "WARNING",
+                ],
+                "scheduler": ["scale_worker.mesos"],
+            }
+            for name, arguments in commands.items():
+                with (home / f"{name}.log").open("wb") as log:
+                    started[name] = subprocess.Popen(
+                        [sys.executable, "-m", *arguments], cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL,
+                        stdout=log, stderr=subprocess.STDOUT,
+                    )  # fmt: skip
+            scale = SimulatedScale(home, url, started)
+            scale.pause()
+            scale.wait_for_nodes(agents)
+            yield scale
+        finally:
+            if scale is not None:
+                scale.close()
+            for process in reversed(started.values()):
+                process.send_signal(signal.SIGTERM)
+            for process in started.values():
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+            redis.stop(home)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ import psutil
 import psycopg2
 import requests
 
+from bench.home import fresh_home
 from scale_core.settings import CHECKOUT
 from scale_server import ports, postgres, redis
 
@@ -155,28 +154,26 @@ class Server:
 @contextmanager
 def server(**environment: str) -> Iterator[Server]:
     """A fresh Scale that knows none of the caller's SCALE_ variables; stopped and removed at the end."""
-    home = Path(tempfile.mkdtemp(prefix="scale-bench-"))
-    port = ports.free_port()
-    given = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")}
-    own = {"SCALE_HOME": str(home), "SCALE_PORT": str(port)}
-    with (home / "server.out").open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "scale_server"],
-            cwd=CHECKOUT, env={**given, **own, **environment}, stdin=subprocess.DEVNULL, stdout=output,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-    running = Server(home, f"http://{ports.HOST}:{port}/", process)
-    try:
-        running.wait_for("Scale to be ready", running.is_ready, START_S)
-        yield running
-    finally:
-        process.terminate()
+    with fresh_home() as home:
+        port = ports.free_port()
+        given = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")}
+        own = {"SCALE_HOME": str(home), "SCALE_PORT": str(port)}
+        with (home / "server.out").open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "scale_server"],
+                cwd=CHECKOUT, env={**given, **own, **environment}, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        running = Server(home, f"http://{ports.HOST}:{port}/", process)
         try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        postgres.destroy(home)
-        shutil.rmtree(home, ignore_errors=True)
+            running.wait_for("Scale to be ready", running.is_ready, START_S)
+            yield running
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def tree_cpu_s(process: psutil.Process) -> float:

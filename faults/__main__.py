@@ -11,6 +11,7 @@ import json
 import secrets
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -19,12 +20,12 @@ from rich.table import Table
 from faults import campaign
 from faults.acts import ACTS, possible
 from faults.schedule import plan
-from faults.system import FaultsFailed
+from faults.system import FaultsFailed, System
 from scale_core.errors import ScaleError
 from scale_core.settings import CHECKOUT
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, make: Callable[[], System] = System) -> int:
     parser = argparse.ArgumentParser(prog="script/faults", description=__doc__)
     parser.add_argument("--count", type=int, default=len(ACTS), help="faults")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="the same seed, the same faults")
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     keep = options.keep or CHECKOUT / "var" / "faults" / str(options.seed)
     faults = plan(options.count, options.seed, options.only)
     try:
-        result = campaign.run(faults, options.seed, options.patience, keep, _say, options.minutes)
+        result = campaign.run(faults, options.seed, options.patience, keep, _say, options.minutes, make)
     except (FaultsFailed, ScaleError) as error:
         print(f"script/faults: seed {options.seed}: {error}", file=sys.stderr)
         return 1

@@ -12,8 +12,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 
@@ -53,9 +53,9 @@ def give(home: Path) -> None:
     (home / "postgres").symlink_to(target)
 
 
-def system(*arguments: Any, **environment: str) -> System:
+def system(before: Mapping[str, str] | None = None, **environment: str) -> System:
     """A System of the faults, not started yet, with such a cluster."""
-    made = System(*arguments, **environment)
+    made = System(before, **environment)
     give(made.home)
     return made
 

@@ -31,6 +31,7 @@ from tests.patience import wait_for
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
 WAIT = '\'while [ ! -e "$0" ]; do /bin/sleep 0.05; done; echo one more >> "$0"\' ${gate}'
+WAIT_QUIETLY = "': < \"$0\"' ${gate}"  # opens a pipe, which waits until somebody opens its other end
 CROWD = 100
 GATE = [{"name": "gate", "type": "property"}]
 GUIDE = (CHECKOUT / "docs" / "deployment.md").read_text()
@@ -172,7 +173,8 @@ def test_there_and_back_with_jobs_that_run(earlier: Path, services: dict[str, st
         fields = {"inputs": GATE, "timeout": 3600}
         gated = Gated(tmp_path, old.make_job_type("gated", "/bin/sh -c", WAIT, **fields))
         small = {**fields, "cpus_required": 0.01, "mem_required": 8}
-        waiting = old.make_job_type("waiting", "/bin/sh -c", WAIT.replace("0.05", "2"), **small)
+        waiting = old.make_job_type("waiting", "/bin/sh -c", WAIT_QUIETLY, **small)
+        os.mkfifo(tmp_path / "crowd")
         for name in ("begun by the old", "old to new", "through all"):
             gated.start(old, name)
 
@@ -210,8 +212,8 @@ def test_there_and_back_with_jobs_that_run(earlier: Path, services: dict[str, st
             gated.end(old, name)
         gated.start(old, "after all")
         gated.end(old, "after all")
-        (tmp_path / "crowd").touch()
-        for job in crowd:
-            assert len(old.until(job, "COMPLETED")["job_exes"]) == 1
+        with (tmp_path / "crowd").open("w"):
+            for job in crowd:
+                assert len(old.until(job, "COMPLETED")["job_exes"]) == 1
     begun, completed = select(services, BEGUN_AND_ENDED)
     assert begun == completed == CROWD + len(gated.jobs)
