@@ -165,10 +165,11 @@ def file() -> None:
 
 @file.command("list", example="scale file list --name ridge.tif")
 @click.option("--name", metavar="NAME", help="Only files of this name.")
+@click.option("--part", metavar="TEXT", help="Only files with this in their names.")
 @click.option("--limit", default=30, show_default=True, help="How many at most; 0 for all.")
 @format_option
 @pass_scale
-def list_files(scale: Scale, name: str | None, limit: int, output: str) -> None:
+def list_files(scale: Scale, name: str | None, part: str | None, limit: int, output: str) -> None:
     """List files."""
     columns = [
         ("id", lambda row: row["id"]),
@@ -177,7 +178,7 @@ def list_files(scale: Scale, name: str | None, limit: int, output: str) -> None:
         ("size", lambda row: size(row["file_size"])),
         ("created", lambda row: f"{ago(row['created'])} ago"),
     ]
-    show_rows("file", scale.files.list(file_name=name, limit=limit or None), columns, output)
+    show_rows("file", scale.files.list(file_name=name, file_name_part=part, limit=limit or None), columns, output)
 
 
 @file.command("show", example="scale file show 31")

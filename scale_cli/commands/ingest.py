@@ -32,16 +32,25 @@ def ingest() -> None:
 @ingest.command("list", example="scale ingest list --status ERRORED --strike landsat")
 @click.option("--status", type=click.Choice(STATUSES, case_sensitive=False), help="Only these.")
 @click.option("--strike", metavar="NAME", help="Only files of this Strike.")
+@click.option("--part", metavar="TEXT", help="Only files with this in their names.")
 @click.option("--since", metavar="TIME", help="ISO 8601: a time, or a duration such as PT3H back from now.")
 @click.option("--limit", default=30, show_default=True, help="How many at most; 0 for all.")
 @format_option
 @pass_scale
 def list_ingests(
-    scale: Scale, status: str | None, strike: str | None, since: str | None, limit: int, output: str
+    scale: Scale,
+    status: str | None,
+    strike: str | None,
+    part: str | None,
+    since: str | None,
+    limit: int,
+    output: str,
 ) -> None:
     """List ingests, the newest changes first."""
     strike_id = scale.strikes.find(strike)["id"] if strike else None
-    found = scale.ingests.list(status=status, strike_id=strike_id, started=since, limit=limit or None)
+    found = scale.ingests.list(
+        status=status, strike_id=strike_id, file_name_part=part, started=since, limit=limit or None
+    )
     show_rows("ingest", found, COLUMNS, output)
 
 

@@ -88,6 +88,19 @@ def cancel_jobs(scale: Scale, job_ids: Sequence[int]) -> None:
         click.echo(f"job/{job_id} canceled")
 
 
+@job.command("prioritise", example="scale job prioritise 17 18 --priority 50")
+@click.argument("job_ids", type=int, nargs=-1, required=True)
+@click.option("--priority", type=int, required=True, help="Lower is sooner.")
+@pass_scale
+def prioritise_jobs(scale: Scale, job_ids: Sequence[int], priority: int) -> None:
+    """Give jobs that have not ended another priority."""
+    changed = scale.jobs.prioritise(job_ids, priority)
+    for job_id in changed:
+        click.echo(f"job/{job_id} has the priority {priority}")
+    if ended := [job_id for job_id in job_ids if job_id not in changed]:
+        raise Failed(f"ended, and left as they are: {', '.join(map(str, ended))}")
+
+
 @job.command("requeue", example="scale job requeue --type landsat-parse --error SYSTEM --since P1D")
 @click.argument("job_ids", type=int, nargs=-1)
 @click.option("--status", type=click.Choice(("FAILED", "CANCELED"), case_sensitive=False), help="Only these.")

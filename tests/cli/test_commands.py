@@ -150,6 +150,14 @@ def test_run_asks_for_what_the_interface_wants(scale: Run, world: World, tmp_pat
     assert (late.code, "QUEUED, and the time" in late.err) == (3, True)
 
 
+def test_prioritise_changes_what_has_not_ended(scale: Run, world: World) -> None:
+    changed = scale("job", "prioritise", world.queued.id, world.completed.id, "--priority", 3)
+    assert (changed.code, changed.out) == (1, f"job/{world.queued.id} has the priority 3\n")
+    assert str(world.completed.id) in changed.err
+    assert json.loads(scale("job", "show", world.queued.id, "-o", "json").out)["priority"] == 3
+    assert scale("job", "prioritise", world.queued.id).code == 2
+
+
 def test_requeue_wants_to_know_which(scale: Run, world: World) -> None:
     assert (scale("job", "requeue").code, scale("job", "requeue", "--status", "DONE").code) == (2, 2)
 
@@ -201,6 +209,7 @@ def test_strikes_and_ingests(scale: Run, world: World, tmp_path: Path) -> None:
     assert '"mount"' in scale("strike", "show", "by-command").out
     assert "by-command" in scale("strike", "list").out
     assert world.source.file_name in scale("ingest", "list", "--strike", world.strike.name).out
+    assert world.source.file_name in scale("ingest", "list", "--part", world.source.file_name[1:]).out
     assert scale("ingest", "retry", world.ingest.id).code == 2
 
 
@@ -272,6 +281,8 @@ def test_lists_to_look_things_up(scale: Run, world: World) -> None:
     assert world.raw.name in scale("workspace", "list").out
     assert re.search(rf"{world.queued.id} .*no offer handler is running", scale("queue", "list").out)
     assert world.source.file_name in scale("file", "list", "--name", world.source.file_name).out
+    assert world.source.file_name in scale("file", "list", "--part", world.source.file_name[2:].upper()).out
+    assert world.source.file_name not in scale("file", "list", "--part", "nobody has this").out
     assert json.loads(scale("file", "show", world.source.id).out)["file_name"] == world.source.file_name
 
 

@@ -6,7 +6,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -97,6 +97,7 @@ def calls(world: World, tmp_path: Path) -> dict[str, Callable[[Scale], Any]]:
         "jobs.get": lambda scale: scale.jobs.get(world.completed.id),
         "jobs.run": lambda scale: scale.jobs.run(world.job_type.id, factories.job_data(world.source, world.products)),
         "jobs.cancel": lambda scale: scale.jobs.cancel(world.queued.id),
+        "jobs.prioritise": lambda scale: scale.jobs.prioritise([world.queued.id], 7),
         "jobs.requeue": lambda scale: scale.jobs.requeue(
             job_ids=[world.failed.id],
             status="FAILED",
@@ -141,7 +142,7 @@ def calls(world: World, tmp_path: Path) -> dict[str, Callable[[Scale], Any]]:
         "workspaces.edit": lambda scale: scale.workspaces.edit(world.raw.id, {"title": "Other"}),
         "workspaces.validate": lambda scale: scale.workspaces.validate(workspace),
         "workspaces.find": lambda scale: scale.workspaces.find(str(world.raw.id)),
-        "files.list": lambda scale: scale.files.list(file_name=world.source.file_name),
+        "files.list": lambda scale: scale.files.list(file_name=world.source.file_name, file_name_part=world.source.file_name[:4]),
         "files.get": lambda scale: scale.files.get(world.source.id),
         "files.products": lambda scale: scale.files.products(job_type=world.job_type.name),
         "files.sources": lambda scale: scale.files.sources(file_name=world.source.file_name),
@@ -243,7 +244,7 @@ def check(expected: Any, value: Any, where: str) -> None:
         for name, hint in typing.get_type_hints(expected).items():
             assert name in value, f"{where}.{name} is missing"
             check(hint, value[name], f"{where}.{name}")
-    elif origin in (list, Iterator, typing.get_origin(Iterator[int])):
+    elif origin in (list, Sequence, typing.get_origin(Iterator[int])):
         for item in value:
             check(arguments[0], item, f"{where}[]")
     elif origin in (types.UnionType, typing.Union):
