@@ -21,6 +21,7 @@ from faults import campaign
 from faults.acts import ACTS, possible
 from faults.schedule import plan
 from faults.system import FaultsFailed, System
+from faults.visitor import Visitor
 from scale_core.errors import ScaleError
 from scale_core.settings import CHECKOUT
 
@@ -32,14 +33,16 @@ def main(arguments: list[str] | None = None, make: Callable[[], System] = System
     parser.add_argument("--minutes", type=float, default=0, help="no new fault after that long")
     parser.add_argument("--patience", type=float, default=30.0, help="seconds after a fault until all must be well")
     parser.add_argument("--only", nargs="+", choices=sorted(ACTS), default=possible(), help="kinds of faults")
+    parser.add_argument("--no-browser", action="store_true", help="nobody has the web UI open meanwhile")
     parser.add_argument("--keep", type=Path, help="where logs and events go (default: var/faults/SEED)")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server is stopped in any case
     print(f"script/faults: {options.count} faults, seed {options.seed}", flush=True)
     keep = options.keep or CHECKOUT / "var" / "faults" / str(options.seed)
+    browser = Visitor.is_possible() and not options.no_browser
     faults = plan(options.count, options.seed, options.only)
     try:
-        result = campaign.run(faults, options.seed, options.patience, keep, _say, options.minutes, make)
+        result = campaign.run(faults, options.seed, options.patience, keep, _say, options.minutes, make, browser)
     except (FaultsFailed, ScaleError) as error:
         print(f"script/faults: seed {options.seed}: {error}", file=sys.stderr)
         return 1

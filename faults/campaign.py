@@ -18,6 +18,7 @@ from faults.acts import ACTS
 from faults.load import Load, missing_files, open_jobs, patiently
 from faults.schedule import Fault
 from faults.system import FaultsFailed, System
+from faults.visitor import Visitor
 from scale_core.domain import history
 from scale_core.domain.history import Ends, ExecutionEnd, JobEnd, Product, Violation
 
@@ -89,25 +90,30 @@ def run(
     say: Callable[[str], None],
     minutes: float = 0,
     make: Callable[[], System] = System,
+    browser: bool = False,
 ) -> Result:
-    """Raises FaultsFailed when the campaign itself cannot go on."""
+    """With a `browser`, somebody has the web UI open meanwhile. Raises FaultsFailed when it cannot go on itself."""
     result = Result(seed)
     deadline = time.monotonic() + minutes * 60 if minutes else float("inf")
     system = make()
     system.prepare({fault.kind for fault in faults})
     with system:
         load, observer = Load(system, seed), Observer(system)
-        for thread in (load, observer):
-            thread.start()
+        visitor = Visitor(system.address) if browser else None
+        for thread in (load, observer, visitor):
+            if thread is not None:
+                thread.start()
         kind = ""
         try:
             for fault in faults:
                 if time.monotonic() > deadline:
                     break
                 kind = fault.kind
-                _strike(system, load, fault, result, patience_s, say)
+                _strike(system, load, visitor, fault, result, patience_s, say)
             load.finish()
             observer.finish()
+            if visitor is not None:
+                visitor.finish()
             _settle(system, load, kind, result, patience_s)
         except FaultsFailed:
             result.kept = str(_keep(system, keep, float("-inf")))
@@ -120,7 +126,13 @@ def run(
 
 
 def _strike(
-    system: System, load: Load, fault: Fault, result: Result, patience_s: float, say: Callable[[str], None]
+    system: System,
+    load: Load,
+    visitor: Visitor | None,
+    fault: Fault,
+    result: Result,
+    patience_s: float,
+    say: Callable[[str], None],
 ) -> None:
     time.sleep(fault.pause_s)
     system.note("fault", fault=fault.number, name=fault.kind)
@@ -133,9 +145,17 @@ def _strike(
     result.recovery_s[fault.kind].append(took)
     system.broken, broken = [], system.broken
     wrong = [Violation("answers", "500", said, began) for said in broken]
+    wrong += _look(visitor, load.probed, began, patience_s) if visitor is not None and not stuck else []
     found = [*stuck, *wrong, *_news(result, history.check_events(system.events()))]
     result.violations += [(fault.kind, each) for each in found]
     say(f"{fault.number:4} {fault.kind:40} {took:6.1f} s" + "".join(f"\n     {each}" for each in found))
+
+
+def _look(visitor: Visitor, job_id: int, began: float, patience_s: float) -> list[Violation]:
+    """What was wrong with the web UI since the last look."""
+    said = [] if visitor.sees(job_id, patience_s) else [f"does not show job {job_id} after {patience_s:g} s"]
+    visitor.complaints, complaints = [], visitor.complaints
+    return [Violation("ui", "the web UI", each, began) for each in [*said, *complaints]]
 
 
 def _recover(system: System, load: Load, began: float, patience_s: float) -> list[Violation]:

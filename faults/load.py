@@ -43,6 +43,7 @@ class Load(threading.Thread):
         self.jobs: list[int] = []
         self.recipes: list[int] = []
         self.files: list[str] = []
+        self.probed = 0  # the job of the newest probe
         self.trouble: Exception | None = None
         self._prepare()
 
@@ -54,7 +55,8 @@ class Load(threading.Thread):
         """A job that is queued now, however long that takes."""
         made = self._system.post("queue/new-job/", self._job("quick"))
         self.jobs.append(made["id"])
-        return int(made["id"])
+        self.probed = int(made["id"])
+        return self.probed
 
     def run(self) -> None:
         deck: list[str] = []

@@ -119,7 +119,7 @@ class System:
         self.proxy = Proxy(cluster["devcluster"])
         self._devcluster = f"http://{ports.HOST}:{cluster['devcluster']}/devcluster/"
         port = ports.free_port()
-        self._address = f"http://{ports.HOST}:{port}/"
+        self.address = f"http://{ports.HOST}:{port}/"
         env = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")} | {
             "SCALE_HOME": str(self.home),
             "SCALE_PORT": str(port),
@@ -188,7 +188,7 @@ class System:
     # ---------------------------------------------------------------------------------------------------------- asking
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
-        return self._session.request(method, self._address + path, timeout=10, **options)
+        return self._session.request(method, self.address + path, timeout=10, **options)
 
     def post(self, path: str, body: Any, stopping: Callable[[], bool] = lambda: False) -> Any:
         """The answer, after as many tries as it takes, all under one key. None: told to stop before there was one."""
@@ -197,7 +197,7 @@ class System:
             try:
                 with requests.Session() as session:
                     session.trust_env = False
-                    answer = session.post(self._address + path, json=body, headers=headers, timeout=10)
+                    answer = session.post(self.address + path, json=body, headers=headers, timeout=10)
             except requests.RequestException:
                 time.sleep(0.2)
                 continue

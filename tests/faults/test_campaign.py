@@ -12,6 +12,7 @@ from faults import campaign
 from faults.acts import ACTS, possible
 from faults.load import Load
 from faults.schedule import plan
+from faults.visitor import Visitor
 from scale_core.domain import history
 from tests import prepared
 
@@ -71,6 +72,12 @@ def test_the_campaign_notices_what_is_missing() -> None:
 
         next(path for path in load.root.rglob("made.txt") if path.read_text() == f"{kept}\n").unlink()
         load.jobs.append(lost + 1000)
+        if Visitor.is_possible():
+            visitor = Visitor(system.address)
+            visitor.start()
+            assert visitor.sees(kept, 60.0)
+            assert not visitor.sees(lost + 1000, 2.0)
+            visitor.finish()
         broken = history.check(system.events(), campaign.ends_of(system, load))
 
     assert {(violation.rule, violation.message) for violation in broken} == {
