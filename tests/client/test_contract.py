@@ -142,7 +142,9 @@ def calls(world: World, tmp_path: Path) -> dict[str, Callable[[Scale], Any]]:
         "workspaces.edit": lambda scale: scale.workspaces.edit(world.raw.id, {"title": "Other"}),
         "workspaces.validate": lambda scale: scale.workspaces.validate(workspace),
         "workspaces.find": lambda scale: scale.workspaces.find(str(world.raw.id)),
-        "files.list": lambda scale: scale.files.list(file_name=world.source.file_name, file_name_part=world.source.file_name[:4]),
+        "files.list": lambda scale: scale.files.list(
+            file_name=world.source.file_name, file_name_part=world.source.file_name[:4]
+        ),
         "files.get": lambda scale: scale.files.get(world.source.id),
         "files.products": lambda scale: scale.files.products(job_type=world.job_type.name),
         "files.sources": lambda scale: scale.files.sources(file_name=world.source.file_name),
