@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -23,6 +24,7 @@ from scale_core.settings import Settings
 from scale_core.timestamps import utcnow
 from scale_server import postgres, redis
 from tests import prepared
+from tests.stage import Stage, rolled_back
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
@@ -117,13 +119,29 @@ def sqlalchemy_url(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg2://", 1)
 
 
+@pytest.fixture(scope="module")
+def stage(engine: Engine) -> Iterator[Stage]:
+    made = Stage(engine)
+    yield made
+    made.clear()
+
+
 @pytest.fixture
-def sessions(engine: Engine) -> Iterator[Callable[[], Session]]:
+def sessions(request: pytest.FixtureRequest, engine: Engine, stage: Stage) -> Iterator[Callable[[], Session]]:
     """Sessions of one outer transaction that is rolled back: their commits only end savepoints."""
-    with engine.connect() as connection:
-        outer = connection.begin()
-        yield sessionmaker(connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
-        outer.rollback()
+    if "staged_world" in request.fixturenames:
+        with rolled_back(stage.set()) as made:
+            yield made
+    else:
+        stage.clear()
+        with engine.connect() as connection, rolled_back(connection) as made:
+            yield made
+
+
+@pytest.fixture
+def staged_world(session: Session, stage: Stage) -> Any:
+    """tests.api.world.World, made once for all tests of a file; each finds it as it was made."""
+    return stage.world(session)
 
 
 @pytest.fixture
@@ -133,8 +151,9 @@ def session(sessions: Callable[[], Session]) -> Iterator[Session]:
 
 
 @pytest.fixture
-def committed(engine: Engine) -> Iterator[sessionmaker[Session]]:
+def committed(engine: Engine, stage: Stage) -> Iterator[sessionmaker[Session]]:
     """Sessions that really commit, for tests of several connections; afterwards every table is as it was seeded."""
+    stage.clear()
     yield make_sessions(engine)
     empty(engine)
 

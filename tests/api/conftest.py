@@ -9,14 +9,12 @@ from sqlalchemy.orm import Session
 
 from scale_api import create_app
 from scale_core.settings import Settings
-from tests.api.world import World, make_world
+from tests.api.world import World
 
 
 @pytest.fixture
-def world(session: Session) -> World:
-    made = make_world(session)
-    session.commit()
-    return made
+def world(staged_world: World) -> World:
+    return staged_world
 
 
 @pytest.fixture(scope="session")

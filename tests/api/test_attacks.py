@@ -19,6 +19,7 @@ from scale_core.settings import Settings
 from tests import factories
 from tests.api.guarded import PASSWORD, bearer, make_account, make_token, sign_in
 from tests.api.world import World
+from tests.stage import Stage
 
 PAGE = b"<script>alert(document.cookie)</script>"
 
@@ -233,7 +234,8 @@ def test_questions_that_nobody_meant(client: FlaskClient, world: World, path: st
     assert client.get("/jobs/").status_code == 200
 
 
-def test_a_statement_has_an_end(database_url: str, engine: Engine) -> None:
+def test_a_statement_has_an_end(database_url: str, engine: Engine, stage: Stage) -> None:
+    stage.clear()
     environ = {"SCALE_DATABASE_URL": database_url, "SCALE_API_STATEMENT_S": "0.3", "SCALE_ACCESS_CONTROL": "off"}
     app = create_app(Settings.from_environ(environ))
     app.testing = False

@@ -18,7 +18,7 @@ from scale_cli import __main__ as command
 from scale_cli import output
 from scale_cli.commands.job import fresh
 from tests import factories
-from tests.api.world import World, make_world
+from tests.api.world import World
 from tests.client.served import served
 
 
@@ -33,10 +33,8 @@ Run = Callable[..., Ended]
 
 
 @pytest.fixture
-def world(session: Session) -> World:
-    made = make_world(session)
-    session.commit()
-    return made
+def world(staged_world: World) -> World:
+    return staged_world
 
 
 @pytest.fixture

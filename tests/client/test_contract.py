@@ -42,10 +42,8 @@ NOUNS = {
 
 
 @pytest.fixture
-def world(session: Session) -> World:
-    made = make_world(session)
-    session.commit()
-    return made
+def world(staged_world: World) -> World:
+    return staged_world
 
 
 @pytest.fixture

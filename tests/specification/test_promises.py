@@ -24,10 +24,8 @@ from tests.api.world import World, make_world
 
 
 @pytest.fixture
-def world(session: Session) -> World:
-    made = make_world(session)
-    session.commit()
-    return made
+def world(staged_world: World) -> World:
+    return staged_world
 
 
 def job_type(**fields: Any) -> dict[str, Any]:
