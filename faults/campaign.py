@@ -22,7 +22,7 @@ from faults.visitor import Visitor
 from scale_core.domain import history
 from scale_core.domain.history import Ends, ExecutionEnd, JobEnd, Product, Violation
 
-LOOK_S = 0.05
+LOOK_S = 0.1
 OBSERVE_S = 0.5
 GIVE_UP_S = 120.0
 AROUND_S = 15.0  # of the events that are kept for whoever looks into a violation

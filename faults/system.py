@@ -35,7 +35,7 @@ from scale_server.supervisor import read_procfile
 Found = TypeVar("Found")
 START_S = 120.0
 STOP_S = 60.0
-POLL_S = 0.05
+POLL_S = 0.1
 MADE_MIB = 512  # each product takes a page and its directories: a thousand faults leave some tens of thousands
 
 # what the command line of each process contains
