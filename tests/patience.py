@@ -19,7 +19,7 @@ SHORTEST_S, LONGEST_S = 0.02, 0.2
 def wait_for(
     what: str, look: Callable[[], Found | None], patience_s: float = PATIENCE_S, pause_s: float | None = None
 ) -> Found:
-    """What `look` finds as soon as it is true, asked now and then or every `pause_s` seconds; fails after `patience_s`."""
+    """What `look` finds once it is true; asked now and then, or every `pause_s` seconds. Fails after `patience_s`."""
     began = time.monotonic()
     while not (found := look()):
         waited = time.monotonic() - began

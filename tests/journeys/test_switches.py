@@ -64,7 +64,7 @@ def scale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scale]:
 @pytest.fixture
 def backlog(scale: Scale) -> Backlog:
     name = f"short-{time.monotonic_ns()}"
-    made = Backlog(scale, scale.make_job_type(name, "/bin/sleep", "0.6", cpus_required=0.4))
+    made = Backlog(scale, scale.make_job_type(name, "/bin/sleep", "0.8", cpus_required=0.4))
     made.queue(BACKLOG)
     wait_for("some to have been launched", made.executions)
     return made
@@ -101,7 +101,7 @@ def test_what_is_paused_starts_nothing_a_second_later(scale: Scale, backlog: Bac
 
 
 def test_a_limit_of_a_job_type_holds_a_second_later(scale: Scale, backlog: Backlog) -> None:
-    wait_for("more to run than will be allowed", lambda: backlog.count("RUNNING") > LIMIT)
+    wait_for("more to run than will be allowed", lambda: backlog.count("RUNNING") > LIMIT, pause_s=0.05)
     limited = answered_at(scale, f"job-types/{backlog.job_type['id']}/", {"max_scheduled": LIMIT})
     backlog.queue(MORE)
     time.sleep(WATCH_S)
