@@ -16,9 +16,9 @@ from scale_api import (
     headers,
     http_figures,
     manual,
-    oidc,
     prometheus,
     resources,
+    sign_on,
     ui,
 )
 from scale_api.json_provider import OrjsonProvider
@@ -71,6 +71,6 @@ def create_app(settings: Settings | None = None, sessions: Sessions | None = Non
     app.register_blueprint(manual.blueprint)
     app.register_blueprint(ui.blueprint)
     app.register_blueprint(prometheus.blueprint)
-    app.register_blueprint(oidc.blueprint)
+    app.register_blueprint(sign_on.blueprint)
     errors.init_app(app)  # after Api, which brings handlers of its own
     return app

@@ -34,6 +34,7 @@ READS_CLOCK = {
     "scale_worker/executor/node.py",  # the same
 }
 IMPORTS_LATE = {
+    "scale_api/sign_on.py",  # oidc: its libraries take 10 MB in each API, and most have no provider
     "scale_core/brokers/__init__.py",  # s3: its libraries take 50 MB and a third of a second, and few need them
     "scale_worker/executor/guardian.py",  # docker: it is large, and most guardians never need it
 }
