@@ -284,7 +284,9 @@ class System:
         now = time.monotonic()
         fresh: list[bytes] = []
         for path in self.history.glob("*.jsonl"):
-            data = path.read_bytes()[self._offsets.get(path, 0) :]
+            with path.open("rb") as file:
+                file.seek(self._offsets.get(path, 0))
+                data = file.read()
             whole = data[: data.rfind(b"\n") + 1]
             self._offsets[path] = self._offsets.get(path, 0) + len(whole)
             fresh += whole.splitlines()
