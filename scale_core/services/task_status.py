@@ -75,6 +75,12 @@ def running_tasks(session: Session, before: datetime) -> list[tuple[str, str]]:
     return [(row.task_id, row.agent_id or "") for row in session.execute(SQL["running_tasks"], {"before": before})]
 
 
+def tasks_on(session: Session, agent_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """(task id, agent id) of each task that runs on these agents, as far as is known."""
+    rows = session.execute(SQL["tasks_on"], {"agent_ids": list(agent_ids)})
+    return [(row.task_id, row.agent_id) for row in rows]
+
+
 def lose_all(session: Session, reason: str, message: str, now: datetime) -> list[int]:
     """Every task is gone (the master forgot our framework): all running executions wait to be finished as lost."""
     parameters = {"reason": reason, "message": message, "now": now}

@@ -262,6 +262,7 @@ class OfferHandler:
         logger.warning("agent %s is lost", agent_id)
         self._pool.remove_agent(agent_id)
         self._agents.lost(agent_id)
+        self._reconciler.agent_lost(agent_id, self._clock())
         self._hasten("nodes")
 
     # what is written
@@ -405,6 +406,9 @@ class OfferHandler:
     def _reconcile(self) -> None:
         now = self._clock()
         suspects = self._reconciler.due_suspects(now)
+        if lost := self._reconciler.due_agents(now):
+            with self._transaction() as session:
+                suspects += task_status.tasks_on(session, lost)
         if suspects:
             self._try("reconcile", self._driver.reconcile, suspects)
         if not self._reconciler.is_due(now):

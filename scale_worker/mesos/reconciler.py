@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 BATCH = 1000  # tasks in one RECONCILE
+LOST_S = 2.0  # after an agent was lost: by then the master has told what became of its tasks, as far as it does
 SETTLE_S = 10.0  # a younger task may be under way to Mesos, which would call it unknown
 
 
@@ -17,6 +18,7 @@ class Reconciler:
         self._is_first = True
         self._is_fresh = False
         self._suspects: dict[str, tuple[str, float]] = {}
+        self._lost: dict[str, float] = {}
 
     def subscribed(self, now: float) -> None:
         """Everything may have happened while nobody listened."""
@@ -28,6 +30,17 @@ class Reconciler:
     def suspect(self, tasks: Iterable[tuple[str, str]], now: float) -> None:
         """Launches (task id, agent id) that may not have arrived: asked about once they must have."""
         self._suspects |= {task_id: (agent_id, now + SETTLE_S) for task_id, agent_id in tasks}
+
+    def agent_lost(self, agent_id: str, now: float) -> None:
+        """What still runs there soon is to be asked about: of a task that had ended, a master may tell nobody."""
+        self._lost[agent_id] = now + LOST_S
+
+    def due_agents(self, now: float) -> list[str]:
+        """Lost agents whose tasks are to be asked about now; each is named once."""
+        due = [agent_id for agent_id, at in self._lost.items() if at <= now]
+        for agent_id in due:
+            del self._lost[agent_id]
+        return due
 
     def is_due(self, now: float) -> bool:
         return self._due is not None and now >= self._due

@@ -212,6 +212,23 @@ def test_a_rescinded_offer_and_those_of_a_lost_agent_are_not_used(bench: Bench, 
     assert {row.agent_id: row.is_online for row in session.scalars(select(Node))} == {"S0": True, "S1": False}
 
 
+def test_what_a_lost_agent_ran_is_asked_about_unless_its_end_is_known(bench: Bench, session: Session) -> None:
+    """Of a task that had ended there, and was not heard of yet, a master may tell nobody."""
+    first, second = make_queued(session), make_queued(session)
+    session.commit()
+    bench.round(bench.offer())
+    assert len(bench.launched()) == 2
+    ended, silent = (str(fresh(session, each).task_id) for each in (first, second))
+    bench.round(messages.AgentLost("S0"), update(ended, TaskState.LOST))
+    before = bench.driver.of("reconcile")
+    bench.round(after=1)
+    assert bench.driver.of("reconcile") == before
+    bench.round(after=1.5)
+    assert bench.driver.of("reconcile") == [*before, [silent]]
+    bench.round(after=1)
+    assert bench.driver.of("reconcile") == [*before, [silent]]
+
+
 def test_a_paused_scheduler_starts_nothing_and_says_so(bench: Bench, session: Session) -> None:
     execution = make_queued(session)
     node.set_scheduler_paused(session, True)

@@ -168,6 +168,11 @@ WHERE status = 'RUNNING' AND task_ended IS NULL AND task_id IS NOT NULL
   AND (started <= :before OR started > CAST(:before AS timestamptz) + interval '5 minutes')
 ORDER BY id
 
+-- tasks_on -- what runs on these agents, as far as is known
+SELECT task_id, agent_id FROM job_exe
+WHERE status = 'RUNNING' AND task_ended IS NULL AND task_id IS NOT NULL AND agent_id = ANY (CAST(:agent_ids AS text[]))
+ORDER BY id
+
 -- lose_tasks --
 UPDATE job_exe
 SET task_ended = :now, last_modified = clock_timestamp(),
