@@ -36,8 +36,7 @@ def remove_index(name: str, table: str) -> None:
 
 def _make(name: str, table: str, columns: Sequence[str], options: dict[str, Any]) -> None:
     op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
-    op.execute(
-        "SET lock_timeout = 0"
-    )  # it waits for whoever reads since long, a backup for instance, and nobody for it
+    # it waits for whoever has been reading for long, a backup for instance, and nobody waits for it
+    op.execute("SET lock_timeout = 0")
     op.create_index(name, table, columns, postgresql_concurrently=True, **options)
     op.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")

@@ -49,7 +49,7 @@ class Stage:
         return self._connection
 
     def world(self, session: Session) -> Any:
-        """A World, whose rows are objects of this session."""
+        """A World, whose rows are objects of `session`."""
         from tests.api.world import World
 
         return World(**{name: session.get_one(kind, id_) for name, (kind, id_) in self._rows.items()})

@@ -30,5 +30,6 @@ def upgrade():
 def downgrade():
     online.replace_index(NODE, 'queue', ['node_required_id'])
     online.add_index(f'{SUPERSEDED}_new', 'job', ['superseded_job_id'], unique=True)
-    op.execute(f'ALTER TABLE job ADD CONSTRAINT {SUPERSEDED} UNIQUE USING INDEX {SUPERSEDED}_new')
     online.remove_index('ix_job_superseded_job_id', 'job')
+    # last, in the transaction that notes the revision: an index that ends it would have this done twice
+    op.execute(f'ALTER TABLE job ADD CONSTRAINT {SUPERSEDED} UNIQUE USING INDEX {SUPERSEDED}_new')
