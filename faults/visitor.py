@@ -24,8 +24,8 @@ class Visitor(threading.Thread):
 
     def __init__(self, address: str) -> None:
         super().__init__(name="visitor", daemon=True)
-        self._address, self._wanted, self._ending = address, SimpleQueue[int](), threading.Event()
-        self._seen = threading.Event()
+        self._address, self._ending = address, threading.Event()
+        self._wanted = SimpleQueue[tuple[int, threading.Event]]()
         self.complaints: list[str] = []
 
     @staticmethod
@@ -39,9 +39,9 @@ class Visitor(threading.Thread):
     def sees(self, job_id: int, patience_s: float) -> bool:
         """Whether the page that was open all the time shows within `patience_s` seconds that Scale answers, and then
         the page of that job that it is completed."""
-        self._seen.clear()
-        self._wanted.put(job_id)
-        return self._seen.wait(patience_s)
+        seen = threading.Event()
+        self._wanted.put((job_id, seen))
+        return seen.wait(patience_s)
 
     def run(self) -> None:
         try:
@@ -62,13 +62,13 @@ class Visitor(threading.Thread):
         while not self._ending.is_set():
             page.wait_for_timeout(LOOK_MS)
             try:
-                job_id = self._wanted.get_nowait()
+                job_id, seen = self._wanted.get_nowait()
             except Empty:
                 continue
             self._until(page, lambda: page.get_by_text(SILENT).count() == 0)
             self._open(page, f"/ui/jobs/{job_id}")
             self._until(page, lambda: page.locator("main .status", has_text="Completed").count() > 0)
-            self._seen.set()
+            seen.set()
             self._open(page, "/ui/jobs")
 
     def _open(self, page: Page, path: str) -> None:

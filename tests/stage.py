@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RootTransaction
+from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 
@@ -32,7 +32,6 @@ class Stage:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
-        self._transaction: RootTransaction | None = None
         self._rows: dict[str, tuple[type[Any], int]] = {}
 
     def set(self) -> Connection:
@@ -41,7 +40,7 @@ class Stage:
 
         if self._connection is None:
             self._connection = self._engine.connect()
-            self._transaction = self._connection.begin()
+            self._connection.begin()
             with sessions_of(self._connection)() as session:
                 world = make_world(session)
                 self._rows = {field.name: _row(world, field.name) for field in fields(World)}
@@ -55,10 +54,9 @@ class Stage:
         return World(**{name: session.get_one(kind, id_) for name, (kind, id_) in self._rows.items()})
 
     def clear(self) -> None:
-        if self._connection is not None and self._transaction is not None:
-            self._transaction.rollback()
-            self._connection.close()
-            self._connection = self._transaction = None
+        if self._connection is not None:
+            self._connection.close()  # which takes everything back
+            self._connection = None
 
 
 def _row(world: Any, name: str) -> tuple[type[Any], int]:
