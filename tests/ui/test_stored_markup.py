@@ -40,10 +40,14 @@ FOUND = """() => ({
     links: [...document.querySelectorAll('a[href], area[href], form[action], use[href]')]
         .map(each => each.getAttribute('href') || each.getAttribute('action'))
         .filter(each => /^[\\s\\x00-\\x1f]*(javascript|data|vbscript):/i.test(each)),
-    shows: document.body.innerText.includes('<img src=planted')
-        || [...document.querySelectorAll('input, textarea')].some(each => each.value.includes('<img src=planted')),
 })"""
-HIDDEN = 10  # pages that show nothing of what anybody has called something
+CLEAN = {"ran": False, "violations": [], "made": [], "links": []}
+SHOWS = """() => document.body.innerText.includes('<img src=planted')
+    || [...document.querySelectorAll('input, textarea')].some(each => each.value.includes('<img src=planted'))"""
+# pages that show nothing of what anybody has called something
+HIDDEN = {
+    "job-type-new", "files", "trigger", "workspace-new", "import-export", "scheduler", "accounts", "tokens", "password",
+}  # fmt: skip
 
 
 @pytest.mark.timeout(600)  # a server of its own, and every page
@@ -70,17 +74,12 @@ def look_at_every_page(scale: Scale, page: Page, paths: dict[str, str]) -> None:
     page.on("dialog", lambda dialog: on_dialog(dialog, watched))
     page.add_init_script(WATCH)
     page.set_default_timeout(60_000)
-    silent = []
     for name, path in paths.items():
         open_page(page, path)
-        found = page.evaluate(FOUND)
-        assert {**found, "shows": None} == {"ran": False, "violations": [], "made": [], "links": [], "shows": None}, (
-            name
-        )
+        if name not in HIDDEN:  # a page that shows nothing of it proves nothing; some learn of it a moment later
+            page.wait_for_function(SHOWS)
+        assert page.evaluate(FOUND) == CLEAN, name
         assert watched.complaints == [], name
-        if not found["shows"]:
-            silent.append(name)
-    assert len(silent) <= HIDDEN, f"these show nothing of it, so they prove nothing: {silent}"
 
 
 def on_dialog(dialog: Dialog, watched: Watched) -> None:
