@@ -143,24 +143,27 @@ class Run:
 
 
 def runs(events: Sequence[Event]) -> list[Run]:
-    """What ran when, in the order in which it began. One whose end nobody saw runs on."""
+    """What ran when, in the order in which it began. One whose end nobody saw runs on.
+
+    In a long history a pid is given to a later executor as well: a run ends by the first death after it began.
+    """
     began: list[Event] = []
     ends: dict[tuple[int, str], float] = {}
-    deaths: dict[int, float] = {}
+    deaths: dict[int, list[float]] = {}
     for event in events:
         if event.kind == "begun":
             began.append(event)
         elif event.kind == "ended":
             ends[event.pid, event.facts["task_id"]] = event.at
         elif event.kind == "died":
-            deaths[event.pid] = event.at
+            deaths.setdefault(event.pid, []).append(event.at)
     return [
         Run(
             e.facts["job_id"],
             e.facts["job_exe_id"],
             e.pid,
             e.at,
-            ends.get((e.pid, e.facts["task_id"]), deaths.get(e.pid, OPEN_END)),
+            ends.get((e.pid, e.facts["task_id"])) or next((at for at in deaths.get(e.pid, ()) if at > e.at), OPEN_END),
         )
         for e in began
     ]

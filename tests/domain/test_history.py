@@ -93,6 +93,10 @@ def test_an_executor_that_nobody_saw_die_still_runs_its_executions() -> None:
     assert rules([each for each in SOUND if each.kind != "died"]) == {"doubled"}
 
 
+def test_a_pid_that_is_given_to_a_later_executor_keeps_no_earlier_one_alive() -> None:
+    assert history.check([*SOUND, event("died", 9.0)], ENDS) == []
+
+
 def agent_lost(back: float, *more: Event) -> list[Event]:
     """Execution 1 lives on with an agent that its master gives up at 1.0."""
     lived = [each for each in SOUND if each.kind != "died"]
