@@ -81,7 +81,7 @@ class Settings:
     remote_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # none: all but this machine, links and clouds' own
     secrets_dir: str = "/run/secrets"
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # the SCALE_SECRET_* variables
-    strike_scan_s: float = 2.0
+    strike_scan_s: float = 5.0
     strike_inotify: bool = True
     sweep_s: float = 5.0
     keep_logs_days: float = 30.0  # 0: for ever, as in the other four

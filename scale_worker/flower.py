@@ -26,6 +26,7 @@ def command(settings: Settings) -> tuple[list[str], dict[str, str]]:
     if any(char in settings.flower_user + settings.flower_password for char in ",:") and settings.flower_user:
         raise ConfigurationError("SCALE_FLOWER_USER and SCALE_FLOWER_PASSWORD: neither may hold a comma or a colon")
     where = [f"--address={settings.flower_host}", f"--port={settings.flower_port}", "--logging=warning"]
+    where += ["--enable-events=false"]  # workers tell of their tasks unasked (celery_config.py)
     pair = f"{settings.flower_user}:{settings.flower_password}"
     line = [sys.executable, "-m", "celery", "-A", "scale_worker.celery_bare", "flower", *where]
     return line, {"FLOWER_BASIC_AUTH": pair} if settings.flower_user else {}

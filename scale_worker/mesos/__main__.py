@@ -104,6 +104,8 @@ def _handle(
         driver.stop()
         driver.join()
         for watcher in watchers:
+            watcher.wake()
+        for watcher in watchers:
             watcher.join(timeout=5)
 
 

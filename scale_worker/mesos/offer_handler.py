@@ -44,7 +44,7 @@ from scale_worker.mesos.wire import Refused
 logger = logging.getLogger(__name__)
 
 EVENTS_A_ROUND = 5000
-IDLE_WAIT_S = 0.5
+IDLE_WAIT_S = 1.0
 BUSY_WAIT_S = 0.02
 PART_S = 0.06  # a round writes updates and makes launches for about so long each, however slow the machine
 UPDATES_A_BATCH = (100, 500)
@@ -172,7 +172,10 @@ class OfferHandler:
 
     def patience(self) -> float:
         """How long the next round may wait for something to come in, seconds."""
-        if self._clock() < self._next["database"] or self._master is None:
+        pause_s = self._next["database"] - self._clock()
+        if pause_s > 0:
+            return min(pause_s, IDLE_WAIT_S)
+        if self._master is None:
             return IDLE_WAIT_S
         if self._updates:
             return 0.0

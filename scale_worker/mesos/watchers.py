@@ -50,11 +50,14 @@ def connect(database_url: str, application_name: str) -> connection:
 
 
 class Watcher(threading.Thread):
-    """A daemon thread that ends when `stopping` is set."""
+    """A daemon thread that ends when `stopping` is set, and is woken if it waits for work without a clock."""
 
     def __init__(self, name: str, stopping: threading.Event) -> None:
         super().__init__(name=name, daemon=True)
         self.stopping = stopping
+
+    def wake(self) -> None:
+        """Look at `stopping`."""
 
 
 class QueueListener(Watcher):
@@ -153,10 +156,12 @@ class Acknowledger(Watcher):
         except Full:
             logger.warning("%d updates are acknowledged when they come again: Mesos is slow", len(updates))
 
+    def wake(self) -> None:
+        self.tell([])
+
     def run(self) -> None:
         while not self.stopping.is_set():
-            with suppress(Empty):
-                updates = self._written.get(timeout=0.5)
+            if updates := self._written.get():
                 try:
                     self._acknowledge(updates)
                 except (OSError, Refused) as error:
@@ -179,6 +184,9 @@ class FinishNotifier(Watcher):
         except Full:
             logger.warning("%d executions are left to the sweep", len(ended))
 
+    def wake(self) -> None:
+        self.tell([])
+
     def run(self) -> None:
         while not self.stopping.is_set():
             ended = self._take()
@@ -188,15 +196,13 @@ class FinishNotifier(Watcher):
                 self._sent_at = time.monotonic()
             for start in range(0, len(ended), FINISH_CHUNK):
                 if not self._send(ended[start : start + FINISH_CHUNK]):
-                    logger.warning("%d ended executions are left to the sweep", len(ended) - start + len(self._take()))
+                    left = len(ended) - start + len(self._take_rest())
+                    logger.warning("%d ended executions are left to the sweep", left)
                     break
 
     def _take(self) -> list[int]:
-        """All that is there; waits a little for the first."""
-        ended: list[int] = []
-        with suppress(Empty):
-            ended += self._ended.get(timeout=0.5)
-        return ended + self._take_rest()
+        """All that is there; waits for the first."""
+        return [*self._ended.get(), *self._take_rest()]
 
     def _take_rest(self) -> list[int]:
         ended: list[int] = []

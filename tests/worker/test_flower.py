@@ -64,7 +64,7 @@ def test_with_a_password_it_asks_for_it_and_shows_it_to_nobody(broker_url: str, 
 
 def test_on_the_loopback_it_needs_none() -> None:
     line, more = flower.command(Settings.from_environ({"SCALE_FLOWER_PORT": "5555"}))
-    assert line[-3:] == ["--address=127.0.0.1", "--port=5555", "--logging=warning"]
+    assert line[-4:] == ["--address=127.0.0.1", "--port=5555", "--logging=warning", "--enable-events=false"]
     assert more == {}
 
 
