@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 from scale_core.settings import CHECKOUT
 from scale_server import postgres
@@ -75,15 +75,21 @@ def watched(scale: Scale) -> Watched:
 
 
 @pytest.fixture
-def page(scale: Scale, world: World, chromium: Browser, watched: Watched) -> Iterator[Page]:
+def profile(scale: Scale, chromium: Browser) -> Iterator[BrowserContext]:
+    made = browsers.context(chromium, scale.address, permissions=["clipboard-read", "clipboard-write"])
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(profile: BrowserContext, world: World, watched: Watched) -> Iterator[Page]:
     """A tab in a fresh profile. The test fails when it complains, or asks anybody but our server for anything."""
-    profile = browsers.context(chromium, scale.address, permissions=["clipboard-read", "clipboard-write"])
     tab = profile.new_page()
     tab.on("console", watched.on_console)
     tab.on("pageerror", lambda error: watched.complaints.append(f"error: {error}"))
     tab.on("request", watched.on_request)
     yield tab
-    profile.close()
+    tab.close()
     assert watched.complaints == []
 
 
