@@ -20,7 +20,7 @@ from scale_core.domain.waiting import Circumstances, reason
 from scale_core.queries.listing import ALWAYS, Page, Period
 from scale_core.queries.shape import Json, Shape, by_id
 
-SILENCE = timedelta(seconds=15)  # an offer handler that leads says so every 2 s
+SILENCE = timedelta(seconds=15)  # an offer handler that leads says so every 2 to 4 s
 
 
 @dataclass(frozen=True)

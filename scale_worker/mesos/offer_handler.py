@@ -56,13 +56,11 @@ REMATCH_S = 0.8  # while offers are held and work waits: a pause may have been l
 REFUSE_S = 1.0  # for offers that nothing waiting fits into
 IDLE_REFUSE_S = 600.0  # with an empty queue; the next queue row revives
 REVIVE_EVERY_S = 0.1  # freed resources are offered at once instead of at the master's next tick
-NODES_EVERY_S = 1.0
-NODES_IDLE_S = 4.0  # while nothing waits; before anything is placed after that, they are read again
-BEAT_EVERY_S = 2.0
-HEALTH_EVERY_S = 2.0
+UPKEEP_EVERY_S = {"nodes": 1.0, "kill": 1.0, "health": 2.0, "beat": 2.0}
+# While nothing waits. What is older than in busy times is done before anything is placed; a cancel comes by NOTIFY, and
+# timeouts have a grace.
+UPKEEP_IDLE_S = 4.0
 HEAD_EVERY_S = 30.0  # the queue is looked at from its very beginning: a NOTIFY may have been lost
-KILL_EVERY_S = 1.0
-KILL_IDLE_S = 2.0  # while nothing waits; a cancel comes by NOTIFY, and timeouts have a grace
 AHEAD_S = 0.5
 KILL_AGAIN_S = 10.0
 DATABASE_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -363,14 +361,10 @@ class OfferHandler:
 
     def _due(self) -> set[str]:
         """What has its time now; what nearly has goes along, because one transaction costs less than two."""
-        is_idle = not (self._is_dirty or self._has_work)
-        every_s = {
-            "nodes": NODES_IDLE_S if is_idle else NODES_EVERY_S,
-            "health": HEALTH_EVERY_S,
-            "beat": BEAT_EVERY_S,
-        }
-        if self._master is not None:
-            every_s["kill"] = KILL_IDLE_S if is_idle else KILL_EVERY_S
+        is_busy = self._is_dirty or self._has_work
+        every_s = {what: seconds if is_busy else UPKEEP_IDLE_S for what, seconds in UPKEEP_EVERY_S.items()}
+        if self._master is None:
+            del every_s["kill"]
         now = self._clock()
         if all(now < self._last[what] + seconds for what, seconds in every_s.items()):
             return set()
@@ -412,8 +406,9 @@ class OfferHandler:
         if lost := self._reconciler.due_agents(now):
             with self._transaction() as session:
                 suspects += task_status.tasks_on(session, lost)
-        if suspects:
-            self._try("reconcile", self._driver.reconcile, suspects)
+            self._reconciler.known(lost)
+        if suspects and not self._try("reconcile", self._driver.reconcile, suspects):
+            self._reconciler.suspect(suspects, now)
         if not self._reconciler.is_due(now):
             return
         before = self._now() - timedelta(seconds=self._reconciler.settle_s)

@@ -36,11 +36,13 @@ class Reconciler:
         self._lost[agent_id] = now + LOST_S
 
     def due_agents(self, now: float) -> list[str]:
-        """Lost agents whose tasks are to be asked about now; each is named once."""
-        due = [agent_id for agent_id, at in self._lost.items() if at <= now]
-        for agent_id in due:
-            del self._lost[agent_id]
-        return due
+        """Lost agents whose tasks are to be asked about now, until they are known."""
+        return [agent_id for agent_id, at in self._lost.items() if at <= now]
+
+    def known(self, agent_ids: Iterable[str]) -> None:
+        """Which tasks these agents had is known."""
+        for agent_id in agent_ids:
+            self._lost.pop(agent_id, None)
 
     def is_due(self, now: float) -> bool:
         return self._due is not None and now >= self._due

@@ -23,6 +23,7 @@ from scale_core.services import node, scheduling
 from scale_worker.mesos import messages, offer_handler
 from scale_worker.mesos.messages import ExecutorConfig, UpdateReceived
 from scale_worker.mesos.offer_handler import HandlerConfig, OfferHandler
+from scale_worker.mesos.reconciler import LOST_S, SETTLE_S
 from tests.services.rows import NOW, make_job_type, make_queued
 
 EXECUTOR = ExecutorConfig("run", Resources(0.1, 64))
@@ -227,6 +228,25 @@ def test_what_a_lost_agent_ran_is_asked_about_unless_its_end_is_known(bench: Ben
     assert bench.driver.of("reconcile") == [*before, [silent]]
     bench.round(after=1)
     assert bench.driver.of("reconcile") == [*before, [silent]]
+
+
+def test_a_lost_agent_is_not_forgotten_while_the_database_or_the_master_is_away(bench: Bench, session: Session) -> None:
+    execution = make_queued(session)
+    session.commit()
+    bench.round(bench.offer())
+    bench.round(after=SETTLE_S)  # everything is asked about once more
+    bench.round(messages.AgentLost("S0"))
+    before = bench.driver.of("reconcile")
+    real = bench.sessions
+    bench.sessions = sessionmaker(create_engine("postgresql+psycopg2://nobody@127.0.0.1:1/none"))
+    bench.round(after=LOST_S)
+    bench.sessions, bench.driver.is_broken = real, True
+    bench.round(after=1)
+    bench.driver.is_broken = False
+    bench.round(after=1)
+    assert bench.driver.of("reconcile") == before
+    bench.round(after=SETTLE_S)
+    assert bench.driver.of("reconcile") == [*before, [fresh(session, execution).task_id]]
 
 
 def test_a_paused_scheduler_starts_nothing_and_says_so(bench: Bench, session: Session) -> None:
