@@ -117,21 +117,40 @@ def run(session: Session, job: Job, node: Node | None = None, now: datetime = NO
     ).first()
     assert execution is not None
     session.execute(delete(Queue).where(Queue.job_exe_id == execution.id))
-    node = node or make_node(session)
-    execution.status, execution.started, execution.node_id = ExecutionStatus.RUNNING, now, node.id
-    execution.task_id, execution.agent_id = f"scale.{execution.id}.{next(_numbers):08x}", node.agent_id
-    job.status, job.started, job.last_status_change = JobStatus.RUNNING, now, now
+    _begin(execution, job, node or make_node(session), now)
     session.flush()
     return execution
 
 
 def end(session: Session, execution: JobExecution, now: datetime = NOW, **outcome: Any) -> JobExecution:
     """Record the end of its task, successful unless told otherwise; finishing it is up to the test."""
+    _record_end(execution, now, **outcome)
+    session.flush()
+    return execution
+
+
+def run_and_end(session: Session, jobs: Sequence[Job], node: Node, now: datetime = NOW) -> list[JobExecution]:
+    """`run` and `end` of many jobs, each of which has one execution; in the order of the jobs."""
+    found = session.scalars(select(JobExecution).where(JobExecution.job_id.in_([job.id for job in jobs])))
+    executions = {execution.job_id: execution for execution in found}
+    session.execute(delete(Queue).where(Queue.job_exe_id.in_([each.id for each in executions.values()])))
+    for job in jobs:
+        _begin(executions[job.id], job, node, now)
+        _record_end(executions[job.id], now)
+    session.flush()
+    return [executions[job.id] for job in jobs]
+
+
+def _begin(execution: JobExecution, job: Job, node: Node, now: datetime) -> None:
+    execution.status, execution.started, execution.node_id = ExecutionStatus.RUNNING, now, node.id
+    execution.task_id, execution.agent_id = f"scale.{execution.id}.{next(_numbers):08x}", node.agent_id
+    job.status, job.started, job.last_status_change = JobStatus.RUNNING, now, now
+
+
+def _record_end(execution: JobExecution, now: datetime, **outcome: Any) -> None:
     given = {"task_id": execution.task_id or "", "job_exe_id": execution.id, "succeeded": True, **outcome}
     execution.outcome = as_document(Outcome(**given))
     execution.task_ended = now
-    session.flush()
-    return execution
 
 
 def phase(exit_code: int | None = None) -> Phase:

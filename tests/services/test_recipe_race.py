@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from scale_core.db.job import Job
+from scale_core.db.job import Job, JobType
 from scale_core.db.recipe import RecipeJob
 from scale_core.db.session import transaction
 from scale_core.domain.job import JobStatus
@@ -16,26 +17,26 @@ from scale_core.services import execution
 from tests import factories
 from tests.conftest import NOW
 
-RACES = 1000
+RACES, IN_A_RECIPE = 1000, 10
+
+
+def family(number: int, type_: JobType) -> list[dict[str, Any]]:
+    """Two parents and their child; by name, the parents stand beside each other."""
+    parents = [f"parent {number} left", f"parent {number} right"]
+    return [*(factories.place(name, type_) for name in parents), factories.place(f"child {number}", type_, parents)]
 
 
 def test_child_is_queued_once_however_its_parents_end(committed: sessionmaker[Session]) -> None:
     with transaction(committed) as session:
         type_ = factories.make_no_op_type(session)
-        document = factories.definition(
-            factories.place("left", type_),
-            factories.place("right", type_),
-            factories.place("child", type_, ["left", "right"]),
-        )
-        recipe_type = factories.make_recipe_type(session, document)
-        node = factories.make_node(session)
-        pairs = []
-        for _ in range(RACES):
-            recipe = factories.make_recipe(session, recipe_type)
-            query = select(Job).join(RecipeJob, RecipeJob.job_id == Job.id)
-            query = query.where(RecipeJob.recipe_id == recipe.id, RecipeJob.job_name != "child").order_by(Job.id)
-            jobs = session.scalars(query).all()
-            pairs.append([factories.end(session, factories.run(session, job, node)).id for job in jobs])
+        places = [place for number in range(IN_A_RECIPE) for place in family(number, type_)]
+        recipe_type = factories.make_recipe_type(session, factories.definition(*places))
+        for _ in range(RACES // IN_A_RECIPE):
+            factories.make_recipe(session, recipe_type)
+        query = select(Job).join(RecipeJob, RecipeJob.job_id == Job.id).where(RecipeJob.job_name.not_like("child%"))
+        parents = session.scalars(query.order_by(RecipeJob.recipe_id, RecipeJob.job_name)).all()
+        ended = factories.run_and_end(session, parents, factories.make_node(session))
+        pairs = [(one.id, other.id) for one, other in zip(ended[::2], ended[1::2], strict=True)]
     together = threading.Barrier(2)
     problems: list[BaseException] = []
 
@@ -56,5 +57,5 @@ def test_child_is_queued_once_however_its_parents_end(committed: sessionmaker[Se
         each.join()
     assert not problems
     with transaction(committed) as session:
-        query = select(Job.status, Job.num_exes).join(RecipeJob).where(RecipeJob.job_name == "child")
+        query = select(Job.status, Job.num_exes).join(RecipeJob).where(RecipeJob.job_name.like("child%"))
         assert Counter(map(tuple, session.execute(query))) == {(JobStatus.QUEUED, 1): RACES}
