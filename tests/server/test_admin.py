@@ -11,6 +11,7 @@ from scale_core.db.account import Account
 from scale_core.db.session import make_engine, make_sessions
 from scale_core.domain.access import Role
 from scale_server import postgres
+from tests import prepared
 from tests.conftest import sqlalchemy_url
 from tests.server.test_launcher import EMBEDDED, server
 
@@ -28,6 +29,7 @@ def create_admin(home: Path, name: str, password: str) -> subprocess.CompletedPr
 
 
 def test_other_machines_are_let_in_only_when_somebody_can_sign_in(home: Path, tmp_path: Path) -> None:
+    prepared.give(home)
     procfile = tmp_path / "Procfile"
     procfile.write_text(PROCFILE)
     arguments = ("--procfile", str(procfile))
