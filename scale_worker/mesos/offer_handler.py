@@ -402,11 +402,12 @@ class OfferHandler:
 
     def _reconcile(self) -> None:
         now = self._clock()
-        suspects = self._reconciler.due_suspects(now)
+        suspects: list[tuple[str, str]] = []
         if lost := self._reconciler.due_agents(now):
             with self._transaction() as session:
                 suspects += task_status.tasks_on(session, lost)
             self._reconciler.known(lost)
+        suspects += self._reconciler.due_suspects(now)
         if suspects and not self._try("reconcile", self._driver.reconcile, suspects):
             self._reconciler.suspect(suspects, now)
         if not self._reconciler.is_due(now):
