@@ -76,6 +76,7 @@ def watched(scale: Scale) -> Watched:
 
 @pytest.fixture
 def profile(scale: Scale, chromium: Browser) -> Iterator[BrowserContext]:
+    """A fresh one for each test, unless its file has one for all."""
     made = browsers.context(chromium, scale.address, permissions=["clipboard-read", "clipboard-write"])
     yield made
     made.close()
@@ -83,7 +84,7 @@ def profile(scale: Scale, chromium: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(profile: BrowserContext, world: World, watched: Watched) -> Iterator[Page]:
-    """A tab in a fresh profile. The test fails when it complains, or asks anybody but our server for anything."""
+    """A tab in `profile`. The test fails when it complains, or asks anybody but our server for anything."""
     tab = profile.new_page()
     tab.on("console", watched.on_console)
     tab.on("pageerror", lambda error: watched.complaints.append(f"error: {error}"))
