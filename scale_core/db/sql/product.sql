@@ -6,20 +6,25 @@ WHERE job_exe_id = :job_exe_id AND NOT is_deleted;
 -- They share the uuid of a product, which is made of the job type, the names of the inputs and the file's own. The inputs
 -- are the same if the values are equal, and every file that the other one read was read here too, or is superseded or
 -- deleted: a source that was replaced by another of its name, the product of an execution that was itself superseded.
--- A product tells the files that its execution read.
+-- A product tells the files that its execution read. OFFSET keeps the look for a uuid to itself: joined, it may be a look at
+-- all files for each product where the planner takes the table to be empty, as after a rollback of much and a VACUUM. And the
+-- smallest id (+ 0) is not looked for from the oldest file on, which is far from the products of an execution that just ended.
 WITH here AS (
     SELECT exe.id, job.data, ARRAY(
         SELECT link.ancestor_id FROM file_ancestry_link link
         WHERE link.ancestor_job_id IS NULL
-            AND link.descendant_id = (SELECT min(file.id) FROM scale_file file WHERE file.job_exe_id = exe.id)
+            AND link.descendant_id = (SELECT min(file.id + 0) FROM scale_file file WHERE file.job_exe_id = exe.id)
     ) AS inputs
     FROM job_exe exe JOIN job ON job.id = exe.job_id WHERE exe.id = :job_exe_id
 ), there AS (
     SELECT twin.job_exe_id AS id, twin.job_id, min(twin.id) AS product_id
     FROM scale_file mine
-    JOIN scale_file twin ON twin.uuid = mine.uuid AND twin.job_type_id = mine.job_type_id
-        AND twin.job_exe_id <> mine.job_exe_id
-    WHERE mine.job_exe_id = :job_exe_id AND twin.has_been_published AND NOT twin.is_superseded AND NOT twin.is_deleted
+    CROSS JOIN LATERAL (
+        SELECT id, job_id, job_exe_id, job_type_id FROM scale_file
+        WHERE uuid = mine.uuid AND has_been_published AND NOT is_superseded AND NOT is_deleted
+        OFFSET 0
+    ) twin
+    WHERE mine.job_exe_id = :job_exe_id AND twin.job_type_id = mine.job_type_id AND twin.job_exe_id <> mine.job_exe_id
     GROUP BY twin.job_exe_id, twin.job_id
 )
 SELECT there.id, there.id > here.id AS is_newer
