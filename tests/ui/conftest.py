@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, expect
 
 from scale_core.settings import CHECKOUT
 from scale_server import postgres
 from tests.journeys import scale_process
 from tests.journeys.scale_process import Scale
 from tests.ui import browser as browsers
+from tests.ui.browser import WIDE
 from tests.ui.world import World, make_world
 
 expect.set_options(timeout=20_000)  # the machine may be busy
@@ -74,24 +76,45 @@ def watched(scale: Scale) -> Watched:
     return Watched(scale.address)
 
 
-@pytest.fixture
-def profile(scale: Scale, chromium: Browser) -> Iterator[BrowserContext]:
-    """A fresh one for each test, unless its file has one for all."""
-    made = browsers.context(chromium, scale.address, permissions=["clipboard-read", "clipboard-write"])
-    yield made
-    made.close()
+@pytest.fixture(scope="module")
+def tab(scale: Scale, chromium: Browser) -> Iterator[Page]:
+    """One for all tests of a file: a tab is a process, which has to start and to compile what each page loads."""
+    profile = browsers.context(chromium, scale.address, permissions=["clipboard-read", "clipboard-write"])
+    yield profile.new_page()
+    profile.close()
 
 
 @pytest.fixture
-def page(profile: BrowserContext, world: World, watched: Watched) -> Iterator[Page]:
-    """A tab in `profile`. The test fails when it complains, or asks anybody but our server for anything."""
-    tab = profile.new_page()
-    tab.on("console", watched.on_console)
-    tab.on("pageerror", lambda error: watched.complaints.append(f"error: {error}"))
-    tab.on("request", watched.on_request)
+def page(tab: Page, world: World, watched: Watched) -> Iterator[Page]:
+    """The tab as if it were new. The test fails when it complains, or asks anybody but our server for anything."""
+    listeners: dict[str, Callable[[Any], None]] = {
+        "console": watched.on_console,
+        "pageerror": lambda error: watched.complaints.append(f"error: {error}"),
+        "request": watched.on_request,
+    }
+    for name, listener in listeners.items():
+        tab.on(name, listener)
     yield tab
-    tab.close()
+    for name, listener in listeners.items():
+        tab.remove_listener(name, listener)
+    _clean(tab)
     assert watched.complaints == []
+
+
+def _clean(tab: Page) -> None:
+    """Nothing of a test is left in it: what was typed, the settings of who looked, how it was to be shown."""
+    tab.unroute_all(behavior="ignoreErrors")
+    tab.evaluate("localStorage.clear()")
+    tab.on("dialog", _leave)
+    tab.goto("about:blank")
+    tab.remove_listener("dialog", _leave)
+    tab.set_viewport_size(WIDE)
+    tab.emulate_media(color_scheme="light")
+
+
+def _leave(dialog: Dialog) -> None:
+    """A form asks whether its changes may be lost."""
+    dialog.accept()
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Page
 
-from tests.journeys.scale_process import Scale
-from tests.ui import browser as browsers
 from tests.ui.browser import NARROW, open_page, settle
 from tests.ui.pages import NAMES, addresses
 from tests.ui.world import World
@@ -19,14 +15,6 @@ TOO_WIDE = """() => [...document.querySelectorAll("body *")]
     .filter(each => !each.closest(".log, .command, .scrolls, .map"))
     .filter(each => each.getBoundingClientRect().right > window.innerWidth + 1)
     .slice(0, 5).map(each => each.outerHTML.slice(0, 150))"""
-
-
-@pytest.fixture(scope="module")
-def profile(scale: Scale, chromium: Browser) -> Iterator[BrowserContext]:
-    """One for all pages: what they load once is compiled once."""
-    made = browsers.context(chromium, scale.address)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("name", NAMES)
