@@ -154,7 +154,7 @@ def _answers(port: int) -> bool:
 def _endpoint(
     endpoint: Endpoint, port: int, api: psutil.Process, url: str, home: Path, floors: dict[str, str], seconds: float
 ) -> EndpointResult:
-    repeat([requester(port, endpoint) for _ in range(CLIENTS)], 0.2)
+    repeat([requester(port, endpoint) for _ in range(CLIENTS)], min(0.2, seconds))
     floor = None
     if endpoint.floor:
         offset = f"OFFSET {endpoint.offset}" if endpoint.offset else ""

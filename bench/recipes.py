@@ -35,8 +35,7 @@ from scale_server import postgres
 HERE = Path(__file__).parent
 LEVELS = (1, 4, 1, 3, 1)
 SIZE = sum(LEVELS)
-WARM_UP = 50
-TRICKLE_S = 15.0
+WARM_UP = 50  # recipes, and no more than are measured
 TRICKLE_SHARE = 0.5
 REPEATS = 5
 PLOT = "/metrics/job-types/plot-data/"
@@ -56,13 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipes", type=int, default=1000, help=f"recipes of {SIZE} jobs (default 1000; 0: none)")
     parser.add_argument("--agents", type=int, default=100, help="simulated agents of 16 cpus (default 100)")
     parser.add_argument("--executions", type=int, default=200_000, help="of one day (default 200,000; 0: none)")
+    parser.add_argument(
+        "--seconds", type=float, default=15.0, help="of recipes that come steadily, a fifth for each plot (default 15)"
+    )
 
 
 def measure(options: argparse.Namespace) -> RecipesResult:
     """Run the benchmark. Raises BenchFailed."""
     load = os.getloadavg()
     found = _recipes(options) if options.recipes else {}
-    found |= _figures(options.executions) if options.executions else {}
+    found |= _figures(options.executions, options.seconds / 5) if options.executions else {}
     return RecipesResult(
         recipes=options.recipes,
         agents=options.agents,
@@ -121,10 +123,10 @@ class _Recipes:
             time.sleep(scheduler.LOOK_S)
         raise BenchFailed(f"only {done} of {self._queued} recipes completed in {scheduler.PATIENCE_S:.0f} s")
 
-    def trickle(self, rate: float) -> int:
-        """Queue recipes steadily for a while, `rate` a second; returns how many."""
+    def trickle(self, rate: float, during_s: float) -> int:
+        """Queue recipes steadily for so long, `rate` a second; returns how many."""
         began, done = time.monotonic(), 0
-        while (passed := time.monotonic() - began) < TRICKLE_S:
+        while (passed := time.monotonic() - began) < during_s:
             due = int(passed * rate) - done
             self.queue(due)
             done += due
@@ -144,7 +146,7 @@ def _recipes(options: argparse.Namespace) -> dict[str, Any]:
         recipes = _Recipes(scale)
         try:
             say(f"warming up ({scale.home})")
-            recipes.queue(WARM_UP)
+            recipes.queue(min(WARM_UP, options.recipes))
             scale.let_go()
             recipes.wait()
             scale.pause()
@@ -163,7 +165,7 @@ def _recipes(options: argparse.Namespace) -> dict[str, Any]:
             share = options.recipes / wall * TRICKLE_SHARE
             say(f"{jobs / wall:.0f} jobs/s; now {share:.1f} recipes a second")
             first = recipes.newest()
-            recipes.trickle(share)
+            recipes.trickle(share, options.seconds)
             recipes.wait()
             queued, started = recipes.waited(first)
         finally:
@@ -179,7 +181,7 @@ def _recipes(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _figures(executions: int) -> dict[str, Any]:
+def _figures(executions: int, plot_s: float) -> dict[str, Any]:
     with fresh_home() as home:
         url = postgres.start(home)
         say(f"making two days of {executions} executions ({home})")
@@ -188,7 +190,7 @@ def _figures(executions: int) -> dict[str, Any]:
         day = _day(url)
         say(f"a day: {day}")
         with api.serve(home, url) as (port, _):
-            plot = _plot(port)
+            plot = _plot(port, plot_s)
             say(f"a year: {plot}")
     return {"day": day, "plot": plot}
 
@@ -218,12 +220,12 @@ def _day(url: str) -> Spread:
     return Spread.of(times)
 
 
-def _plot(port: int) -> Mapping[str, Spread]:
+def _plot(port: int, seconds: float) -> Mapping[str, Spread]:
     """All columns of all types together; of each type for itself, one column, and all of them."""
     ids = "&".join(f"choice_id={number}" for number in _choices(port))
     pages = "page_size=1000"
     return {
-        name: Spread.of(api.repeat([api.requester(port, api.Endpoint(f"{PLOT}?{query}"))], 3.0))
+        name: Spread.of(api.repeat([api.requester(port, api.Endpoint(f"{PLOT}?{query}"))], seconds))
         for name, query in {
             "together": pages,
             "one column of each": f"{pages}&{ids}&column=run_time_avg",

@@ -32,8 +32,7 @@ from scale_server import ports, postgres, redis
 
 PATIENCE_S = 300.0
 LOOK_S = 0.05
-WARM_UP = 2000
-TRICKLE_S = 10.0
+WARM_UP = 2000  # jobs, and no more than are measured
 TRICKLE_EVERY_S = 0.05
 TRICKLE_SHARE = 0.5  # of the rate measured before
 
@@ -42,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agents", type=int, default=1000, help="simulated agents of 16 cpus (default 1000)")
     parser.add_argument("--jobs", type=int, default=20_000, help="jobs that are measured (default 20,000)")
     parser.add_argument("--backlog", type=int, default=0, help="jobs in the queue at the start, if more than --jobs")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of jobs that come steadily (default 10)")
     parser.add_argument("--decide-only", action="store_true", help="decide and commit launches, without HTTP")
     parser.add_argument(
         "--old-snapshot",
@@ -58,10 +58,11 @@ def measure(options: argparse.Namespace) -> SchedulerResult:
         raise BenchFailed("--old-snapshot needs --decide-only")
     load = os.getloadavg()
     with simulated_scale(options.agents) as scale:
-        scale.queue(WARM_UP)
-        say(f"warming up: {WARM_UP} jobs ({scale.home})")
+        warm_up = min(WARM_UP, options.jobs)
+        scale.queue(warm_up)
+        say(f"warming up: {warm_up} jobs ({scale.home})")
         scale.let_go()
-        scale.wait_for(WARM_UP)
+        scale.wait_for(warm_up)
         scale.pause()
         waiting = max(options.jobs, options.backlog)
         say(f"queueing {waiting} jobs")
@@ -69,12 +70,12 @@ def measure(options: argparse.Namespace) -> SchedulerResult:
         say("letting them go")
         before = scale.cpu_s()
         began = scale.let_go()
-        ended = scale.wait_for(WARM_UP + options.jobs)
+        ended = scale.wait_for(warm_up + options.jobs)
         used = {name: seconds - before[name] for name, seconds in scale.cpu_s().items()}
         memory = scale.memory()
         rounds = scale.rounds()
         rate = options.jobs / (ended - began)
-        spare = scale.trickle(rate * TRICKLE_SHARE) if waiting == options.jobs else []
+        spare = scale.trickle(rate * TRICKLE_SHARE, options.seconds) if waiting == options.jobs else []
     return SchedulerResult(
         jobs=options.jobs,
         agents=options.agents,
@@ -134,13 +135,13 @@ class SimulatedScale:
                 raise BenchFailed(f"not all of {count} nodes came in {PATIENCE_S:.0f} s")
             time.sleep(LOOK_S)
 
-    def trickle(self, rate: float) -> list[float]:
-        """Queue jobs steadily for a while, fewer than could run; how long each waited in the queue, in seconds."""
+    def trickle(self, rate: float, during_s: float) -> list[float]:
+        """Queue jobs steadily for so long, fewer than could run; how long each waited in the queue, in seconds."""
         say(f"a trickle of {rate:.0f} jobs a second")
         began = time.monotonic()
         ((first,),) = self.execute("SELECT max(id) FROM job_exe")
         done = 0
-        while (passed := time.monotonic() - began) < TRICKLE_S:
+        while (passed := time.monotonic() - began) < during_s:
             due = int(passed * rate) - done
             if due > 0:
                 with self._database.cursor() as cursor:

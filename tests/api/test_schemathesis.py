@@ -41,7 +41,7 @@ OPERATIONS = sorted(
 # out of all code that is loaded, so that a seed alone does not fix them: these two checks are for script/fuzz.
 FUZZING = "SCALE_FUZZ_EXAMPLES" in os.environ
 # The seed is fixed, so that more of them would ask the same again in each run: what is new is for script/fuzz to find.
-EXAMPLES = int(os.environ.get("SCALE_FUZZ_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("SCALE_FUZZ_EXAMPLES", "6"))
 
 
 @pytest.fixture(scope="module")

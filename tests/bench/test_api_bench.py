@@ -15,7 +15,7 @@ COMMAND = [sys.executable, "-m", "bench", "api"]
 
 @pytest.mark.journey
 def test_api() -> None:
-    options = ["--jobs", "2000", "--seconds", "0.1"]
+    options = ["--jobs", "2000", "--seconds", "0.03"]
     done = subprocess.run([*COMMAND, *options], cwd=CHECKOUT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])

@@ -13,7 +13,7 @@ from scale_core.settings import CHECKOUT
 
 @pytest.mark.journey
 def test_recipes_of_a_simulated_cluster_and_the_figures_of_a_day() -> None:
-    options = ("--recipes", "5", "--agents", "3", "--executions", "500")
+    options = ("--recipes", "5", "--agents", "3", "--executions", "500", "--seconds", "1")
     command = [sys.executable, "-m", "bench", "recipes", *options]
     done = subprocess.run(command, cwd=CHECKOUT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

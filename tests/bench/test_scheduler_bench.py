@@ -22,7 +22,7 @@ def run(*options: str) -> dict[str, Any]:
 
 @pytest.mark.journey
 def test_executions_of_a_simulated_cluster() -> None:
-    result = run("--agents", "5", "--jobs", "40")
+    result = run("--agents", "5", "--jobs", "40", "--seconds", "1")
     assert (result["bench"], result["jobs"], result["agents"], result["decide_only"]) == ("scheduler", 40, 5, False)
     assert result["rate"] > 0
     assert result["rounds"]["launches"] >= 40
