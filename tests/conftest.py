@@ -120,8 +120,16 @@ def sqlalchemy_url(url: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def stage(engine: Engine) -> Iterator[Stage]:
-    made = Stage(engine)
+def make_staged() -> Callable[[Session], Any]:
+    """What makes the world of a file's tests; a file may have another."""
+    from tests.api.world import make_world
+
+    return make_world
+
+
+@pytest.fixture(scope="module")
+def stage(engine: Engine, make_staged: Callable[[Session], Any]) -> Iterator[Stage]:
+    made = Stage(engine, make_staged)
     yield made
     made.clear()
 
@@ -140,7 +148,7 @@ def sessions(request: pytest.FixtureRequest, engine: Engine, stage: Stage) -> It
 
 @pytest.fixture
 def staged_world(session: Session, stage: Stage) -> Any:
-    """tests.api.world.World, made once for all tests of a file; each finds it as it was made."""
+    """tests.api.world.World, or what `make_staged` makes, once for all tests of a file; each finds it as it was made."""
     return stage.world(session)
 
 

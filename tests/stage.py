@@ -6,12 +6,12 @@ ask for the world sees nothing of it, and waits for none of its locks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.orm import Session, sessionmaker
 
 
@@ -29,29 +29,26 @@ def rolled_back(connection: Connection) -> Iterator[sessionmaker[Session]]:
 
 
 class Stage:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    """`make` makes the world: a dataclass of rows and of such dataclasses."""
+
+    def __init__(self, engine: Engine, make: Callable[[Session], Any]) -> None:
+        self._engine, self._make = engine, make
         self._connection: Connection | None = None
-        self._rows: dict[str, tuple[type[Any], int]] = {}
+        self._world: Any = None
 
     def set(self) -> Connection:
         """A connection in whose transaction there is the world."""
-        from tests.api.world import World, make_world
-
         if self._connection is None:
             self._connection = self._engine.connect()
             self._connection.begin()
             with sessions_of(self._connection)() as session:
-                world = make_world(session)
-                self._rows = {field.name: _row(world, field.name) for field in fields(World)}
+                self._world = self._make(session)
                 session.commit()
         return self._connection
 
     def world(self, session: Session) -> Any:
-        """A World, whose rows are objects of `session`."""
-        from tests.api.world import World
-
-        return World(**{name: session.get_one(kind, id_) for name, (kind, id_) in self._rows.items()})
+        """The world, with rows that are objects of `session`."""
+        return _of(session, self._world)
 
     def clear(self) -> None:
         if self._connection is not None:
@@ -59,6 +56,7 @@ class Stage:
             self._connection = None
 
 
-def _row(world: Any, name: str) -> tuple[type[Any], int]:
-    found = getattr(world, name)
-    return type(found), found.id
+def _of(session: Session, there: Any) -> Any:
+    if not is_dataclass(there):
+        return session.get_one(type(there), inspect(there).identity)  # its session is over
+    return type(there)(**{field.name: _of(session, getattr(there, field.name)) for field in fields(there)})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,14 @@ NULL = {
 }
 
 
+@pytest.fixture(scope="module")
+def make_staged() -> Callable[[Session], Rich]:
+    return make_rich_world
+
+
 @pytest.fixture
-def rich(session: Session) -> Rich:
-    return make_rich_world(session)
+def rich(staged_world: Rich) -> Rich:
+    return staged_world
 
 
 def path_of(operation: str, rich: Rich) -> str:

@@ -107,7 +107,7 @@ def test_see_which_rules_a_file_met_and_why_one_started_nothing(page: Page, worl
     open_page(page, "/")
     page.get_by_role("link", name="Triggers", exact=True).click()
     page.get_by_label("Outcome").select_option(label="Could start nothing")
-    row = page.get_by_role("row").filter(has_text="scene_late.txt came in")
+    row = page.get_by_role("row").filter(has_text="scene_late.txt was ingested")
     expect(row).to_contain_text("Nothing was started")
     expect(row).to_contain_text("is archived")
     expect(row.get_by_role("link", name="Late check")).to_have_attribute("href", f"/ui/job-types/{target['id']}")

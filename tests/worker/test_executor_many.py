@@ -94,7 +94,7 @@ print(json.dumps([peak(20 * 1024**2, "small"), peak(size, "large")]))
 """
 
 
-@pytest.mark.parametrize(("kind", "mib"), [("host", 1024), ("ftp", 1024), ("s3", 192)])
+@pytest.mark.parametrize(("kind", "mib"), [("host", 384), ("ftp", 384), ("s3", 128)])
 def test_large_files_are_never_in_memory(tmp_path: Path, kind: str, mib: int) -> None:
     """Stored and staged by a process of its own, whose peak is that of a file of 20 MiB, give or take."""
 
