@@ -29,6 +29,7 @@ from bench.server import BenchFailed, tree_cpu_s
 from scale_core.db.session import QUEUE_CHANNEL
 from scale_core.settings import CHECKOUT
 from scale_server import ports, postgres, redis
+from scale_worker.mesos.offer_handler import UPKEEP_IDLE_S
 
 PATIENCE_S = 300.0
 LOOK_S = 0.05
@@ -160,7 +161,7 @@ class SimulatedScale:
         return [seconds for (seconds,) in self.execute(waited, (first,))]
 
     def rounds(self) -> Mapping[str, Any]:
-        time.sleep(3.0)  # the offer handler writes its figures every two seconds
+        time.sleep(UPKEEP_IDLE_S + 1.0)  # so often the offer handler writes its figures
         ((stats,),) = self.execute("SELECT stats FROM scheduler")
         return stats
 

@@ -148,7 +148,7 @@ def sessions(request: pytest.FixtureRequest, engine: Engine, stage: Stage) -> It
 
 @pytest.fixture
 def staged_world(session: Session, stage: Stage) -> Any:
-    """tests.api.world.World, or what `make_staged` makes, once for all tests of a file; each finds it as it was made."""
+    """What `make_staged` makes (tests.api.world.World), once for all tests of a file; each finds it as it was made."""
     return stage.world(session)
 
 

@@ -10,36 +10,38 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from scale_core import history
-from scale_core.db.session import Sessions, transaction
+from scale_core.db.session import Sessions
 from scale_core.domain.execution import ExecutionSpec
 from scale_core.domain.node_health import HealthPolicy
 from scale_core.domain.places import Offer
 from scale_core.domain.task import TaskUpdate
 from scale_core.errors import Deposed
 from scale_core.services import node_health, overdue, scheduling, task_status
-from scale_core.services.scheduling import Heartbeat, SchedulerState, Started
+from scale_core.services.scheduling import Heartbeat, Started
 from scale_core.services.task_status import Applied
 from scale_worker.mesos import messages, reconciler
 from scale_worker.mesos.agents import Agents
 from scale_worker.mesos.assignment import Assignment
+from scale_worker.mesos.calls import Calls, SchedulerDriver
 from scale_worker.mesos.figures import Figures
-from scale_worker.mesos.messages import Event, ExecutorConfig, Message
+from scale_worker.mesos.lead import Lead
+from scale_worker.mesos.messages import Event, ExecutorConfig
 from scale_worker.mesos.offer_pool import OfferPool
 from scale_worker.mesos.pace import Pace
 from scale_worker.mesos.reconciler import Reconciler
-from scale_worker.mesos.wire import Refused
+from scale_worker.mesos.timetable import Timetable
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +53,6 @@ UPDATES_A_BATCH = (100, 500)
 MAX_POSTPONED = 3  # rounds in a row that only write updates, while more than a batch of them waits
 LAUNCHES_A_ROUND = (100, 500)
 LAUNCH_PAUSE_S = 0.05  # at most, and no longer than launching took: what has ended meanwhile does not wait for launches
-EPOCH_VALID_S = 1.0  # so long after a look a launch needs no further one: nobody is deposed that fast
 REMATCH_S = 0.8  # while offers are held and work waits: a pause may have been lifted without a NOTIFY
 REFUSE_S = 1.0  # for offers that nothing waiting fits into
 IDLE_REFUSE_S = 600.0  # with an empty queue; the next queue row revives
@@ -62,21 +63,8 @@ UPKEEP_EVERY_S = {"nodes": 1.0, "kill": 1.0, "health": 2.0, "beat": 2.0}
 UPKEEP_IDLE_S = 4.0
 HEAD_EVERY_S = 30.0  # the queue is looked at from its very beginning: a NOTIFY may have been lost
 AHEAD_S = 0.5
-KILL_AGAIN_S = 10.0
 DATABASE_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 MASTER_AWAY = "no Mesos master is connected"
-
-
-class SchedulerDriver(Protocol):
-    """What the handler asks of Mesos. Each call may raise OSError or Refused; then nobody knows whether it arrived."""
-
-    def acknowledge(self, updates: Iterable[TaskUpdate]) -> None: ...
-    def launch(self, offer_ids: Iterable[str], tasks: Sequence[Message]) -> None: ...
-    def decline(self, offer_ids: Iterable[str], refuse_s: float) -> None: ...
-    def kill(self, task_ids: Iterable[str]) -> None: ...
-    def reconcile(self, tasks: Sequence[tuple[str, str]]) -> None: ...
-    def suppressOffers(self) -> None: ...
-    def reviveOffers(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -109,22 +97,21 @@ class OfferHandler:
         on_ended: Callable[[Sequence[int]], None],
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
-        acknowledge: Callable[[Sequence[TaskUpdate]], None] | None = None,
+        acknowledge: Callable[[Sequence[TaskUpdate]], object] | None = None,
     ) -> None:
-        self._sessions, self._driver, self._inbox, self._config = sessions, driver, inbox, config
+        self._inbox, self._config = inbox, config
         self._on_ended, self._now, self._clock = on_ended, now, clock
-        self._acknowledge = acknowledge or (lambda updates: self._try("acknowledge", driver.acknowledge, updates))
         self._pool, self._agents = OfferPool(), Agents()
         self._assignment = Assignment(config.executor, timedelta(seconds=config.reserve_after_s))
-        self._figures = Figures(clock)
+        self._figures, self._times = Figures(clock), Timetable(clock)
+        self._lead, self._calls = Lead(sessions, config.epoch, clock), Calls(driver, self._figures, clock)
+        self._acknowledge = acknowledge or self._calls.acknowledge
         self._update_pace, self._launch_pace = Pace(PART_S, *UPDATES_A_BATCH), Pace(PART_S, *LAUNCHES_A_ROUND)
         self._reconciler = Reconciler(config.reconcile_s)
         self._master: messages.Subscribed | None = None
         self._updates: dict[object, messages.UpdateReceived] = {}
         self._facts: list[Callable[[Session], list[int]]] = []  # to be written before anything else, in order
         self._usages: dict[str, Mapping[str, Any]] = {}  # by agent; the newest of each, until written
-        self._killed: dict[str, float] = {}
-        self._state = SchedulerState(is_paused=False, framework_id=None)
         self._has_work = False
         self._is_dirty = True
         self._is_suppressed = False
@@ -136,8 +123,6 @@ class OfferHandler:
         self._last_error: str | None = None
         self._database_failures = 0
         self._next: dict[str, float] = defaultdict(float)  # not before
-        self._last: dict[str, float] = defaultdict(lambda: float("-inf"))
-        self._checked_at = 0.0  # when our epoch was last known to be the newest, by the clock
         self.round_began = clock()
         self.leadership_in_doubt = False
         self.is_deposed = False
@@ -209,14 +194,14 @@ class OfferHandler:
                     self._is_dirty = True
                     self._assignment.head.lower(since)
                     if since is None:  # a cancel, a pause, an edit: to be seen to at once
-                        self._hasten("kill", "nodes")
+                        self._times.hasten("kill", "nodes")
                 case messages.NodeUsage(agent_id=agent_id, usage=usage):
                     self._usages[agent_id] = usage
                 case messages.AgentLost(agent_id=agent_id):
                     self._lose_agent(agent_id)
                 case messages.AgentsListed(agents=agents):
                     self._agents.listed(agents, self._clock())
-                    self._hasten("nodes")
+                    self._times.hasten("nodes")
                 case messages.Subscribed():
                     self._subscribe(event)
                 case messages.Disconnected():
@@ -264,37 +249,17 @@ class OfferHandler:
         self._pool.remove_agent(agent_id)
         self._agents.lost(agent_id)
         self._reconciler.agent_lost(agent_id, self._clock())
-        self._hasten("nodes")
+        self._times.hasten("nodes")
 
     # what is written
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Session]:
-        """A transaction in which nobody else can take the lead; `_state` is as of its begin. Raises Deposed."""
-        with transaction(self._sessions) as session:
-            if self._config.epoch is None:
-                self._state = scheduling.load_scheduler(session)
-            else:
-                self._state = scheduling.check_epoch(session, self._config.epoch)
-            self._checked_at = self._clock()
-            yield session
-
-    def _recheck_epoch(self) -> None:
-        """A process that was stopped (SIGSTOP) between its commit and its launch must not launch. Raises Deposed.
-
-        What gets between this and the call is for the master: it refuses calls of a stream that another one follows.
-        """
-        if self._clock() - self._checked_at > EPOCH_VALID_S:
-            with self._transaction():
-                pass
 
     def _write_facts(self) -> None:
         if not self._facts and not self._agents.has_news:
             return
-        with self._transaction() as session:
+        with self._lead.transaction() as session:
             ended = [job_exe_id for write in self._facts for job_exe_id in write(session)]
             if self._agents.has_news and self._agents.write(session, self._now()):
-                self._hasten("nodes")
+                self._times.hasten("nodes")
         self._facts.clear()
         self._agents.written()
         self._announce(ended)
@@ -322,7 +287,7 @@ class OfferHandler:
 
     def _apply(self, updates: Sequence[TaskUpdate]) -> Applied:
         try:
-            with self._transaction() as session:
+            with self._lead.transaction() as session:
                 return task_status.apply_updates(session, updates, self._now())
         except (DBAPIError, ValueError, TypeError) as error:
             if isinstance(error, OperationalError | InterfaceError) or getattr(error, "connection_invalidated", False):
@@ -338,7 +303,7 @@ class OfferHandler:
         bare = replace(
             updates[0], directory=None, outcome=None, outcome_file=None, message="its report could not be stored"
         )
-        with self._transaction() as session:
+        with self._lead.transaction() as session:
             return task_status.apply_updates(session, [bare], self._now())
 
     def _announce(self, ended: Sequence[int]) -> None:
@@ -351,12 +316,12 @@ class OfferHandler:
         if self._master is not None:
             self._reconcile()
         if due := self._due():
-            with self._transaction() as session:
+            with self._lead.transaction() as session:
                 unwanted, given_up = self._upkeep(session, due)
             self._usages = {} if "health" in due else self._usages
             self._kill(unwanted)
             self._announce(given_up)
-        if self._has_work and self._pool and self._is_time("rematch", REMATCH_S):
+        if self._has_work and self._pool and self._times.take("rematch", REMATCH_S):
             self._is_dirty = True
 
     def _due(self) -> set[str]:
@@ -365,10 +330,7 @@ class OfferHandler:
         every_s = {what: seconds if is_busy else UPKEEP_IDLE_S for what, seconds in UPKEEP_EVERY_S.items()}
         if self._master is None:
             del every_s["kill"]
-        now = self._clock()
-        if all(now < self._last[what] + seconds for what, seconds in every_s.items()):
-            return set()
-        return {what for what, seconds in every_s.items() if self._is_time(what, seconds - AHEAD_S)}
+        return self._times.take_all(every_s, AHEAD_S)
 
     def _upkeep(self, session: Session, due: set[str]) -> tuple[Iterable[str], Sequence[int]]:
         """Returns tasks to kill, and executions that were given up: to be finished after the commit."""
@@ -388,60 +350,41 @@ class OfferHandler:
             self._beat(session)
         return unwanted, given_up
 
-    def _is_time(self, what: str, every_s: float) -> bool:
-        now = self._clock()
-        if now < self._last[what] + every_s:
-            return False
-        self._last[what] = now
-        return True
-
-    def _hasten(self, *whats: str) -> None:
-        """It is time for these, whenever they were last."""
-        for what in whats:
-            self._last.pop(what, None)
-
     def _reconcile(self) -> None:
         now = self._clock()
         suspects: list[tuple[str, str]] = []
         if lost := self._reconciler.due_agents(now):
-            with self._transaction() as session:
+            with self._lead.transaction() as session:
                 suspects += task_status.tasks_on(session, lost)
             self._reconciler.known(lost)
         suspects += self._reconciler.due_suspects(now)
-        if suspects and not self._try("reconcile", self._driver.reconcile, suspects):
+        if suspects and not self._calls.reconcile(suspects):
             self._reconciler.suspect(suspects, now)
         if not self._reconciler.is_due(now):
             return
         before = self._now() - timedelta(seconds=self._reconciler.settle_s)
-        with self._transaction() as session:
+        with self._lead.transaction() as session:
             tasks = task_status.running_tasks(session, before)
-        asked = [
-            self._try("reconcile", self._driver.reconcile, batch)
-            for batch in [*reconciler.batches(tasks), []]  # none: whatever the master knows of
-        ]
+        asked = [self._calls.reconcile(batch) for batch in [*reconciler.batches(tasks), []]]
         if all(asked):
             self._reconciler.done(now)
 
     def _kill(self, task_ids: Iterable[str]) -> None:
-        now = self._clock()
-        self._killed = {task_id: at for task_id, at in self._killed.items() if now - at < KILL_AGAIN_S}
-        fresh = [task_id for task_id in task_ids if task_id not in self._killed]
-        if fresh and self._master is not None and self._try("kill", self._driver.kill, fresh):
-            logger.info("asked for the end of %s", ", ".join(fresh))
-            self._killed |= dict.fromkeys(fresh, now)
+        if self._master is not None:
+            self._calls.kill(task_ids)
 
     def _beat(self, session: Session) -> None:
         master = self._master
-        if self._is_time("head", HEAD_EVERY_S):
+        if self._times.take("head", HEAD_EVERY_S):
             self._assignment.head.lower(None)
-        self._has_work = self._assignment.head.find(session) and not self._state.is_paused
+        self._has_work = self._assignment.head.find(session) and not self._lead.state.is_paused
         self._is_dirty = self._is_dirty or (self._has_work and self._is_suppressed)
         beat = Heartbeat(
             hostname=self._config.hostname,
             master_hostname=master.master_hostname if master else "",
             master_port=master.master_port if master else 0,
             master_online=master is not None,
-            waiting=self._explain(session, self._state.is_paused),
+            waiting=self._explain(session, self._lead.state.is_paused),
             last_error=self._last_error,
             stats=self.figures(),
         )
@@ -464,8 +407,8 @@ class OfferHandler:
         began = self._clock()
         self._launch_pace.begin()
         try:
-            with self._transaction() as session:
-                self._has_work = self._assignment.head.find(session) and not self._state.is_paused
+            with self._lead.transaction() as session:
+                self._has_work = self._assignment.head.find(session) and not self._lead.state.is_paused
                 started = self._start(session) if self._has_work and self._pool else Started(())
         except SQLAlchemyError:
             self._is_dirty = True
@@ -496,7 +439,7 @@ class OfferHandler:
         started = self._assignment.start(session, self._launch_pace.size, self._now())
         self._is_short, self._is_dirty = self._assignment.is_short, self._assignment.has_more
         if self._agents.cluster.probed:
-            self._hasten("nodes")
+            self._times.hasten("nodes")
         return started
 
     def _launch(self, specs: Sequence[ExecutionSpec]) -> None:
@@ -504,7 +447,7 @@ class OfferHandler:
         for spec in specs:
             by_agent[self._assignment.launches[spec.job_exe_id].agent_id].append(spec)
         for agent_id, mine in by_agent.items():
-            self._recheck_epoch()
+            self._lead.recheck()
             self._launch_on(agent_id, mine)
 
     def _launch_on(self, agent_id: str, specs: Sequence[ExecutionSpec]) -> None:
@@ -518,7 +461,7 @@ class OfferHandler:
             messages.build_task_info(spec, agent_id, executor, purse.take(launches[spec.job_exe_id].entry.needs))
             for spec in specs
         ]
-        if not self._try("launch", self._driver.launch, [offer.id for offer in offers], tasks):
+        if not self._calls.launch(offers, tasks):
             self._reconciler.suspect([(spec.task_id, agent_id) for spec in specs], self._clock())
         else:
             history.note_each("launched", specs, "job_exe_id", "job_id", "task_id")
@@ -530,37 +473,22 @@ class OfferHandler:
         if self._master is None:
             return
         if self._has_work:
-            self._decline(self._pool.take_expired(self._clock() - self._config.offer_hold_s), REFUSE_S)
-            is_due = self._wants_revive and self._is_time("revive", REVIVE_EVERY_S)
-            if is_due and self._try("revive", self._driver.reviveOffers):
+            self._calls.decline(self._pool.take_expired(self._clock() - self._config.offer_hold_s), REFUSE_S)
+            is_due = self._wants_revive and self._times.take("revive", REVIVE_EVERY_S)
+            if is_due and self._calls.revive():
                 self._has_freed = self._is_refusing = self._is_suppressed = False
         elif not self._is_dirty:
             # held a little longer, because what comes next can start on them at once
             expired = self._pool.take_expired(self._clock() - self._config.offer_hold_s)
-            self._decline(expired, IDLE_REFUSE_S)
+            self._calls.decline(expired, IDLE_REFUSE_S)
             self._is_refusing = self._is_refusing or bool(expired)
             if not self._pool and not self._is_suppressed:
-                self._is_suppressed = self._try("suppress", self._driver.suppressOffers)
+                self._is_suppressed = self._calls.suppress()
 
     @property
     def _wants_revive(self) -> bool:
         """Whether Mesos should offer what is free now, and what we refused for long."""
         return self._has_work and self._is_short and (self._has_freed or self._is_refusing or self._is_suppressed)
-
-    def _decline(self, offers: Sequence[Offer], refuse_s: float) -> None:
-        if offers:
-            self._figures.add("declined", len(offers))
-            self._try("decline", self._driver.decline, [offer.id for offer in offers], refuse_s)
-
-    def _try(self, what: str, call: Callable[..., None], *arguments: Any) -> bool:
-        """Whether the call to Mesos went through. A failed one is repeated by its healer, never here."""
-        try:
-            call(*arguments)
-        except (OSError, Refused) as error:
-            logger.warning("%s did not reach Mesos: %s", what, error)
-            self._figures.add("calls_failed")
-            return False
-        return True
 
     def _pause_for_database(self, error: SQLAlchemyError) -> None:
         pause = DATABASE_PAUSES_S[min(self._database_failures, len(DATABASE_PAUSES_S) - 1)]
@@ -572,4 +500,4 @@ class OfferHandler:
 
     def _give_back_all(self) -> None:
         if self._master is not None:
-            self._decline(self._pool.clear(), REFUSE_S)
+            self._calls.decline(self._pool.clear(), REFUSE_S)
