@@ -27,6 +27,7 @@ import orjson
 
 from scale_core.domain.task import TaskUpdate
 from scale_core.settings import Settings
+from scale_worker.mesos.detector import MasterDetector
 from scale_worker.mesos.messages import (
     AgentLost,
     Disconnected,
@@ -217,10 +218,14 @@ class Driver(pymesos.MesosSchedulerDriver):
             self._basic_credential = f"Basic {base64.b64encode(f'{principal}:{secret}'.encode()).decode()}"
 
     def start(self) -> None:
-        """Follow the first of the masters, or the one that ZooKeeper names."""
+        """Follow the first of the masters, or the one that ZooKeeper names. Raises an error of kazoo's when ZooKeeper
+        does not answer."""
+        super(pymesos.MesosSchedulerDriver, self).start()  # less its own way to the master
         if self._masters:
-            self.master_uri = self._masters[0]
-        super().start()
+            self.change_master(self._masters[0])
+        else:
+            self.detector = MasterDetector(self.master_uri.partition("://")[2], self)
+            self.detector.start()
 
     def stop(self, failover: bool = True) -> None:
         """Leave; the tasks and the framework stay."""

@@ -11,14 +11,16 @@ from typing import Any
 
 OK, NO_NODE = 0, -101
 EXISTS, GET_DATA, GET_CHILDREN, PING, GET_CHILDREN_2, CLOSE = 3, 4, 8, 11, 12, -11
-CHILDREN_CHANGED, CONNECTED = 4, 3
+CREATED, CHILDREN_CHANGED, CONNECTED = 1, 4, 3
 STAT = bytes(68)
 
 
 class FakeZooKeeper:
-    """`masters` are the candidates under /mesos, by the number of their node; the lowest leads."""
+    """`masters` are the candidates under /mesos, by the number of their node; the lowest leads. The first of all
+    makes that path, unless it `has_path` from before."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_path: bool = True) -> None:
+        self._has_path = has_path
         self._masters: dict[int, str] = {}
         self._lock = threading.Lock()
         self._watchers: list[tuple[socket.socket, bytes]] = []
@@ -32,8 +34,10 @@ class FakeZooKeeper:
         with self._lock:
             self._masters = dict(masters)
             watchers, self._watchers = self._watchers, []
+            change = CHILDREN_CHANGED if self._has_path else CREATED
+            self._has_path = True
         for connection, path in watchers:
-            event = struct.pack(">iqiii", -1, -1, OK, CHILDREN_CHANGED, CONNECTED) + _buffer(path)
+            event = struct.pack(">iqiii", -1, -1, OK, change, CONNECTED) + _buffer(path)
             with contextlib.suppress(OSError):
                 connection.sendall(_buffer(event))
 
@@ -70,9 +74,11 @@ class FakeZooKeeper:
         path, watches = content[4 : 4 + length], content[4 + length :] == b"\1"
         with self._lock:
             nodes = {f"json.info_{number:010}": master for number, master in self._masters.items()}
+            if watches and (kind in {GET_CHILDREN, GET_CHILDREN_2} or not self._has_path):
+                self._watchers.append((connection, path))
+            if not self._has_path:
+                return NO_NODE, b""
             if kind in {GET_CHILDREN, GET_CHILDREN_2}:
-                if watches:
-                    self._watchers.append((connection, path))
                 names = [name.encode() for name in (*nodes, "log_replicas")]
                 found = struct.pack(">i", len(names)) + b"".join(map(_buffer, names))
                 return OK, found + (STAT if kind == GET_CHILDREN_2 else b"")
@@ -80,7 +86,7 @@ class FakeZooKeeper:
         if master is None and b"json.info_" in path:
             return NO_NODE, b""
         if master is None:
-            return OK, STAT
+            return OK, (_buffer(b"") if kind == GET_DATA else b"") + STAT
         return OK, (_buffer(json.dumps(_master_info(master)).encode()) if kind == GET_DATA else b"") + STAT
 
 

@@ -39,6 +39,16 @@ def test_a_leader_is_waited_for(zookeeper: FakeZooKeeper, tmp_path: Path) -> Non
         assert client.next(messages.Subscribed).framework_id
 
 
+def test_the_first_master_of_a_new_cluster_is_waited_for(tmp_path: Path) -> None:
+    zookeeper = FakeZooKeeper(has_path=False)
+    try:
+        with devcluster(tmp_path) as cluster, Client(f"zk://{zookeeper.address}/mesos") as client:
+            zookeeper.elect((0, cluster.master))
+            assert client.next(messages.Subscribed).framework_id
+    finally:
+        zookeeper.close()
+
+
 def test_a_master_that_lost_the_election_is_left_though_it_lives(zookeeper: FakeZooKeeper, tmp_path: Path) -> None:
     with devcluster(tmp_path / "a") as old, devcluster(tmp_path / "b") as new:
         zookeeper.elect((1, old.master))
