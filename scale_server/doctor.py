@@ -18,6 +18,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from docker.errors import DockerException
 
+from scale_core import settings_file
 from scale_core.errors import ConfigurationError, ScaleError
 from scale_core.settings import CHECKOUT, Settings
 from scale_core.timestamps import utcnow
@@ -41,9 +42,9 @@ class Finding:
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
-    """The settings of the server that runs in SCALE_HOME, under those that are given."""
+    """The settings of the server that runs in SCALE_HOME, under those that are given; else those of the machine."""
     home = Path(given.get("SCALE_HOME") or CHECKOUT / "var")
-    return {**read_env(home), **given}
+    return settings_file.for_commands({**read_env(home), **given})
 
 
 def examine(given: Mapping[str, str]) -> Iterator[Finding]:

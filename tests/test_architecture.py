@@ -20,6 +20,7 @@ IMPORTS_PYMESOS = {"scale_worker/mesos/framework.py", "scale_worker/executor/dri
 READS_ENVIRONMENT = {
     "scale_worker/flower.py",
     "scale_core/settings.py",
+    "scale_core/settings_file.py",  # whether it has to be read at all
     "scale_server/__main__.py",  # hands all of it on to the processes that it starts
     "scale_server/launcher.py",  # NO_COLOR, and the PATH that is taken when none is set
     "scale_worker/devcluster/__main__.py",  # what executors inherit, as an agent's --executor_environment_variables
