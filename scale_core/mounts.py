@@ -135,6 +135,13 @@ def parse_exports(text: str) -> tuple[str, ...]:
 
 
 def _mount(export: str, point: Path) -> None:
+    if _is_mounted(export, point):
+        return
+    if os.geteuid() != 0:
+        raise BrokerError(
+            f"{export} cannot be mounted by this process, which is not root's: mount it on this machine and name it in "
+            f"this process' SCALE_MOUNTS"
+        )
     try:
         point.mkdir(parents=True, exist_ok=True)
         lock = os.open(f"{point}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -142,11 +149,15 @@ def _mount(export: str, point: Path) -> None:
         raise BrokerError(f"{export} cannot be mounted at {point}: {error.strerror}") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second process would mount it over the first one's
-        if not any((each.path, each.source) == (str(point), export) for each in mount_points()):
+        if not _is_mounted(export, point):
             _run_mount(["mount", "-t", "nfs", "-o", NFS_OPTIONS, "--", export, str(point)])
             logger.info("mounted %s at %s", export, point)
     finally:
         os.close(lock)
+
+
+def _is_mounted(export: str, point: Path) -> bool:
+    return any((each.path, each.source) == (str(point), export) for each in mount_points())
 
 
 def _run_mount(command: list[str]) -> None:

@@ -56,6 +56,7 @@ class Machine:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     made = Machine(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     yield made
     for point in mount_points():
         if Path(point.path).is_relative_to(made.root):
@@ -132,6 +133,24 @@ def test_a_client_cannot_add_arguments(machine: Machine) -> None:
     found = resolve_mount("filer:/exports/x -o exec,suid;$(reboot)", machine.mounts)
     assert machine.calls[0][:-1] == ["-t", "nfs", "-o", NFS_OPTIONS, "--", "filer:/exports"]
     assert found.name == "x -o exec,suid;$(reboot)"
+
+
+def test_who_is_not_root_takes_what_is_mounted_and_mounts_nothing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers and APIs under systemd have an account of their own; executors on the same machine are root."""
+    monkeypatch.setattr(os, "geteuid", lambda: 7274)
+    with pytest.raises(BrokerError, match=r"filer:/exports cannot be mounted by this .* SCALE_MOUNTS"):
+        resolve_mount("filer:/exports/x", machine.mounts)
+    assert not machine.root.exists()
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    machine.set("")
+    point = resolve_mount("filer:/exports", machine.mounts)
+    monkeypatch.setattr(os, "geteuid", lambda: 7274)
+    monkeypatch.setattr(mounts, "mount_points", lambda: [mounts.MountPoint(str(point), "nfs4", "filer:/exports")])
+    point.with_name(f"{point.name}.lock").unlink()
+    assert resolve_mount("filer:/exports/x", machine.mounts) == point / "x"
+    assert len(machine.calls) == 1
 
 
 def test_a_mount_that_fails_says_why(machine: Machine) -> None:
