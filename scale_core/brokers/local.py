@@ -128,6 +128,7 @@ class LocalBroker(Broker):
                     if digest in duplicates_of:
                         return Stored(size, digest, stored=False)
                     os.fchmod(copy.fileno(), _FILE_MODE)
+                    _give_to_owner(copy.fileno(), target.parent)
                     copy.flush()
                     os.fsync(copy.fileno())
                 if not _rename_without_overwriting(temporary, target):
@@ -210,12 +211,18 @@ def set_aside(source: Path, directory: Path) -> Path:
 
     Returns where it lies now. Raises BrokerError.
     """
-    with _sentences("make", str(directory)):
-        directory.mkdir(mode=_DIRECTORY_MODE, exist_ok=True)
+    make_directories(directory)
     names = names_aside(source.name)
     while not move_without_overwriting(source, target := directory / next(names)):
         continue
     return target
+
+
+def make_directories(directory: Path) -> None:
+    """A directory and those above it that are missing, each the property of whom the one above it belongs to. They need
+    not outlast a power cut. Raises BrokerError."""
+    with _sentences("make", str(directory)):
+        _make_directories(directory, is_lasting=False)
 
 
 def names_aside(name: str) -> Iterator[str]:
@@ -286,8 +293,8 @@ def _remove_unless_held(path: Path) -> None:
             path.unlink()
 
 
-def _make_directories(directory: Path) -> None:
-    """Create what is missing and make each new name durable."""
+def _make_directories(directory: Path, is_lasting: bool = True) -> None:
+    """Create what is missing, and make each new name durable if it is to be lasting."""
     missing = []
     while not directory.is_dir():
         missing.append(directory)
@@ -298,7 +305,32 @@ def _make_directories(directory: Path) -> None:
         except FileExistsError:
             if not path.is_dir():
                 raise
-        _sync_directory(path.parent)
+        else:
+            _give_directory_to_owner(path)
+        if is_lasting:
+            _sync_directory(path.parent)
+
+
+def _give_directory_to_owner(directory: Path) -> None:
+    if os.geteuid() != 0:
+        return
+    # A directory and no link: whoever owns the one above may have put something else in its place meanwhile.
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _give_to_owner(descriptor, directory.parent)
+    finally:
+        os.close(descriptor)
+
+
+def _give_to_owner(descriptor: int, above: Path) -> None:
+    """Executors are root, workers are not and have to tidy up after them: what root makes belongs to whom the directory
+    above it belongs to. Where root may not say so (an export that squashes it) the server has chosen an owner."""
+    if os.geteuid() != 0:
+        return
+    made, owner = os.fstat(descriptor), os.stat(above)
+    if (made.st_uid, made.st_gid) != (owner.st_uid, owner.st_gid):
+        with suppress(OSError):
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _sync_directory(directory: Path) -> None:

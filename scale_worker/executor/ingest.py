@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scale_core import history
-from scale_core.brokers import Broker, LocalBroker, move_without_overwriting, names_aside, resolve_mount, set_aside
+from scale_core.brokers import (
+    Broker,
+    LocalBroker,
+    make_directories,
+    move_without_overwriting,
+    names_aside,
+    resolve_mount,
+    set_aside,
+)
 from scale_core.domain import media_type
 from scale_core.domain.execution import IngestItem, IngestOutcome
 from scale_core.errors import BrokerError
@@ -79,7 +87,7 @@ def _claim(directory: Path, item: IngestItem) -> Path | None:
         return None
     if source.is_symlink() or not source.is_file():
         raise BrokerError(f"{item.file_name!r} is not a regular file")
-    claimed.parent.mkdir(parents=True, exist_ok=True)
+    make_directories(claimed.parent)
     if not move_without_overwriting(source, claimed):
         raise BrokerError(f"{item.file_name!r} is being ingested by another execution")
     return claimed

@@ -194,3 +194,15 @@ def test_what_was_written_after_it_had_been_stored_is_not_lost(bench: Bench) -> 
     drop(bench, content=b"newer")
     strike_directory.remove_originals(bench.root / "strike", 4, 7)
     assert files(bench) == ["a.png", "ingesting/4/a.png"], "nor onto one that arrived meanwhile"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_makes_belongs_to_whom_the_place_belongs_to(bench: Bench) -> None:
+    """An executor is root and a worker is not: it has to remove the original, and files of the workspace later."""
+    for place in (bench.root / "strike", bench.workspace):
+        os.chown(place, 7274, 7275)
+    drop(bench)
+    assert ingest(bench, item(bench)).ingests == (STORED,)
+    made = [*(bench.root / "strike").glob("**"), *bench.workspace.rglob("*")]
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(7274, 7275)}
+    assert len(made) == 3 + 4
