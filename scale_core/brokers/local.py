@@ -192,7 +192,9 @@ class LocalBroker(Broker):
 
     def _writable(self, file_path: str) -> Path:
         """Where to write; the root must exist, else a mount that is away would be filled up underneath."""
-        if not self.root.is_dir():
+        with _sentences("reach", str(self.root)):
+            is_there = self.root.is_dir()  # raises when a network mount is stale or its server gone
+        if not is_there:
             raise BrokerError(f"the workspace's directory {self.root} does not exist or is not mounted")
         return self.locate(file_path)
 

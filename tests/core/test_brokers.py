@@ -1,5 +1,6 @@
 """Brokers on real directories."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -214,6 +215,20 @@ def test_set_aside_numbers_what_is_there_already(tmp_path: Path) -> None:
 def test_set_aside_of_nothing_says_so(tmp_path: Path) -> None:
     with pytest.raises(BrokerError, match="gone"):
         brokers.set_aside(tmp_path / "gone", tmp_path / "aside")
+
+
+def test_a_mount_whose_server_is_gone_is_the_workspace_s_error(
+    broker: brokers.LocalBroker, local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A soft mount, and a stale one: whatever is asked of the directory is an error that no name is to blame for."""
+
+    def ask(path: Path) -> bool:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+
+    monkeypatch.setattr(Path, "is_dir", ask)
+    for act in (lambda: broker.store(local, "a"), lambda: broker.delete("a"), lambda: broker.tidy("a")):
+        with pytest.raises(BrokerError, match=r"cannot reach .*: Stale file handle"):
+            act()
 
 
 def test_what_dead_copies_left_is_removed_and_what_is_written_stays(tmp_path: Path) -> None:
