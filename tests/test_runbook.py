@@ -17,7 +17,7 @@ from tests.test_documentation import documented_settings
 TEXT = (CHECKOUT / "docs" / "runbook.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
 # What Linux, its packages and Mesos bring; everything else must be ours.
-OF_THE_SYSTEM = {"systemctl", "journalctl", "psql", "redis-cli", "docker", "curl", "mount", "df", "du"}
+OF_THE_SYSTEM = {"systemctl", "journalctl", "psql", "redis-cli", "docker", "curl", "mount", "umount", "df", "du"}
 
 
 def commands() -> list[list[str]]:
