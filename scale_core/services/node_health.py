@@ -23,6 +23,7 @@ from scale_core.domain.scheduling import Launch
 SQL = load("health")
 # a remote workspace that is away fails on every node alike
 _NOT_ITS_FAULT = sorted({*LOST_ERRORS, "remote-storage"})
+_MOUNTS = ["nfs"]  # the node's fault, or its server's
 logger = logging.getLogger(__name__)
 
 
@@ -34,7 +35,7 @@ def watch(session: Session, policy: HealthPolicy, now: datetime) -> None:
     for node in sick:
         _look(session, policy, node, probes, now)
     since = now - timedelta(seconds=policy.window_s)
-    parameters = {"since": since, "minimum": max(policy.minimum, 1), "lost": _NOT_ITS_FAULT}
+    parameters = {"since": since, "minimum": max(policy.minimum, 1), "lost": _NOT_ITS_FAULT, "mounts": _MOUNTS}
     for row in session.execute(SQL["failed"], parameters).all() if policy.rate > 0 else ():
         if policy.is_sick(row.ended, row.failed):
             _pause(session, policy, row, now)

@@ -31,7 +31,8 @@ class MasterDetector:
     """Tells the driver of each leader. While ZooKeeper is away the last one stays."""
 
     def __init__(self, hosts_and_path: str, follower: Follower) -> None:
-        self._zookeeper = KazooClient(hosts_and_path, SESSION_S)
+        hosts, _, path = hosts_and_path.partition("/")
+        self._zookeeper, self._path = KazooClient(hosts, SESSION_S), f"/{path.strip('/')}"
         self._follower = follower
         self._round = 0  # of watching the children: one for each time that their path appeared
         self._leader: str | None = None
@@ -41,20 +42,20 @@ class MasterDetector:
         for name in ("kazoo.client", "kazoo.protocol.connection"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self._zookeeper.start()
-        DataWatch(self._zookeeper, "/", self._path)
+        DataWatch(self._zookeeper, self._path, self._masters)
 
     def stop(self) -> None:
         self._zookeeper.stop()
         self._zookeeper.close()
 
-    def _path(self, data: bytes | None, stat: ZnodeStat | None) -> None:
+    def _masters(self, data: bytes | None, stat: ZnodeStat | None) -> None:
         """Called at once, and whenever the masters' path appears, changes or vanishes."""
         self._round += 1
         if stat is not None:
             this = self._round
-            ChildrenWatch(self._zookeeper, "/", lambda children: self._children(this, children))
+            ChildrenWatch(self._zookeeper, self._path, lambda children: self._children(this, children))
             return
-        logger.warning("ZooKeeper knows no %s yet, where masters register", self._zookeeper.chroot or "/")
+        logger.warning("ZooKeeper knows no %s yet, where masters register", self._path)
         self._choose(None)
 
     def _children(self, this: int, children: Sequence[str]) -> bool:
@@ -71,7 +72,7 @@ class MasterDetector:
         if leader is None:
             self._follower.onNoMasterDetectedMessage()
         else:
-            DataWatch(self._zookeeper, f"/{leader}", lambda data, _: self._found(leader, data))
+            DataWatch(self._zookeeper, f"{self._path.rstrip('/')}/{leader}", lambda data, _: self._found(leader, data))
 
     def _found(self, leader: str, data: bytes | None) -> bool:
         """Whether to go on watching: until the node has been read, once."""

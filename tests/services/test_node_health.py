@@ -30,9 +30,9 @@ def error_of(session: Session, category: ErrorCategory, name: str = "") -> int:
 
 
 def end(session: Session, where: Node, error_id: int | None, execution: JobExecution | None = None) -> None:
-    execution = execution or make_queued(session)
+    execution, node_id = execution or make_queued(session), where.id
     execution.status = ExecutionStatus.FAILED if error_id else ExecutionStatus.COMPLETED
-    execution.node_id, execution.error_id, execution.ended = where.id, error_id, utcnow()
+    execution.node_id, execution.error_id, execution.ended = node_id, error_id, utcnow()
     execution.last_modified = utcnow()
     session.flush()
 
@@ -111,6 +111,22 @@ def test_who_lifts_the_pause_ends_it_and_a_pause_of_a_person_is_not_probed(sessi
     watch(session, where, now + timedelta(days=1))
     (state,) = node.states(session, now + timedelta(days=1))
     assert (state.refuses, state.is_probed) == ("paused (mine)", False)
+
+
+def test_a_network_mount_is_a_node_s_fault_only_where_other_nodes_go_on(session: Session) -> None:
+    """A server that is away, full or refuses fails on every node: to pause them would stop what does not touch it."""
+    one, other, now = make_node(session), make_node(session), utcnow()
+    nfs = error_of(session, ErrorCategory.SYSTEM, "nfs")
+    for _ in range(3):
+        end(session, one, nfs)
+    assert not watch(session, one, now).is_paused, "nobody knows whose fault it is"
+    end(session, other, nfs)
+    end(session, other, None)
+    assert not watch(session, one, now).is_paused, "it fails elsewhere, too"
+    for execution in session.scalars(select(JobExecution).where(JobExecution.node_id == other.id)).all():
+        end(session, other, None, execution)
+    assert watch(session, one, now).is_paused
+    assert not other.is_paused
 
 
 def test_one_dead_executor_does_not_pause_its_node(session: Session) -> None:

@@ -1,8 +1,13 @@
 -- failed -- nodes with executions that failed by SYSTEM errors since then, and how many of all that ended there. What the
 -- cluster lost says nothing of the node. One executor that dies takes all tasks along that it was given and had not begun
 -- (they have no directory): within five seconds they count as one. A node where executors cannot start at all goes on
--- failing. Failures are few, so they are counted first, in the index on status and time.
-WITH failed AS (
+-- failing. What fails with a network mount may be its server's fault: it counts on the only node where it does, while
+-- others complete something. Failures are few, so they are counted first, in the index on status and time.
+WITH mounts AS (
+    SELECT min(e.node_id) AS node_id FROM job_exe e JOIN error ON error.id = e.error_id
+    WHERE e.status = 'FAILED' AND e.last_modified > :since AND error.name = ANY (CAST(:mounts AS text[]))
+    HAVING count(DISTINCT e.node_id) = 1
+), failed AS (
     SELECT e.node_id,
            count(*) FILTER (WHERE NOT (error.name = 'task-launch' AND e.directory IS NULL))
            + count(DISTINCT floor(extract(epoch FROM coalesce(e.task_ended, e.last_modified)) / 5))
@@ -11,6 +16,10 @@ WITH failed AS (
     WHERE e.status = 'FAILED' AND e.last_modified > :since AND error.category = 'SYSTEM'
       AND error.name <> ALL (CAST(:lost AS text[])) AND NOT n.is_paused AND n.is_active
       AND e.last_modified > coalesce(CAST(n.health ->> 'recovered' AS timestamptz), '-infinity')
+      AND (error.name <> ALL (CAST(:mounts AS text[])) OR e.node_id = (SELECT mounts.node_id FROM mounts) AND EXISTS (
+          SELECT FROM job_exe other
+          WHERE other.status = 'COMPLETED' AND other.last_modified > :since AND other.node_id <> e.node_id
+      ))
     GROUP BY e.node_id
 )
 SELECT failed.node_id, failed.failed,
