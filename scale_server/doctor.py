@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,6 +204,8 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 
 
 def _directories(settings: Settings) -> Iterator[Finding]:
+    """Whether Scale's account can use them: whoever asks, or for root the one that SCALE_HOME belongs to."""
+    account = _account(settings.home)
     for what, path in (
         ("SCALE_HOME", settings.home),
         *((name, Path(local)) for name, local in settings.mounts.items()),
@@ -211,11 +215,30 @@ def _directories(settings: Settings) -> Iterator[Finding]:
                 yield Finding(
                     "permissions", WRONG, f"{path} ({what}) is not there", "mount it, or correct SCALE_MOUNTS"
                 )
-        elif not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-            remedy = f"let user {os.getuid()} read and write it"
-            yield Finding("permissions", WRONG, f"{path} ({what}) cannot be written", remedy)
+        elif not _may_use(path, account):
+            remedy = f"let {account.pw_name} read and write it"
+            yield Finding("permissions", WRONG, f"{path} ({what}) cannot be written by {account.pw_name}", remedy)
         else:
-            yield Finding("permissions", OK, f"{path} can be written")
+            yield Finding("permissions", OK, f"{path} can be written by {account.pw_name}")
+
+
+def _account(home: Path) -> pwd.struct_passwd:
+    uid = os.geteuid()
+    if uid == 0 and home.exists():
+        uid = home.stat().st_uid
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:
+        return pwd.struct_passwd((f"user {uid}", "", uid, uid, "", "/", ""))
+
+
+def _may_use(path: Path, account: pwd.struct_passwd) -> bool:
+    if account.pw_uid == os.geteuid():
+        return os.access(path, os.R_OK | os.W_OK | os.X_OK)
+    question = ["test", "-r", str(path), "-a", "-w", str(path), "-a", "-x", str(path)]
+    groups = os.getgrouplist(account.pw_name, account.pw_gid)
+    asked = subprocess.run(question, check=False, user=account.pw_uid, group=account.pw_gid, extra_groups=groups)
+    return asked.returncode == 0
 
 
 def _api(settings: Settings) -> Iterator[Finding]:
