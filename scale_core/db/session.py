@@ -15,7 +15,7 @@ from sqlalchemy import Engine, create_engine, func, select, text
 from sqlalchemy.orm import Session, configure_mappers, sessionmaker
 
 # A machine whose power is cut says no word more: without these either side would wait for two hours.
-_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+KEEPALIVES: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 
 def make_engine(url: str, pool_size: int = 5, statement_s: float = 0, **options: Any) -> Engine:
@@ -24,7 +24,7 @@ def make_engine(url: str, pool_size: int = 5, statement_s: float = 0, **options:
 
     PostgreSQL gives up a statement after `statement_s` seconds; 0: never.
     """
-    alive = " ".join(f"-c tcp_{name}={value}" for name, value in _ALIVE.items())
+    alive = " ".join(f"-c tcp_{name}={value}" for name, value in KEEPALIVES.items())
     limits = (
         f"-c idle_in_transaction_session_timeout=60000 -c lock_timeout=30000 -c statement_timeout={statement_s:.3f}s"
     )
@@ -39,7 +39,7 @@ def make_engine(url: str, pool_size: int = 5, statement_s: float = 0, **options:
             "connect_timeout": 5,
             "options": f"-c timezone=UTC {limits} {alive}",
             "tcp_user_timeout": 30_000,
-            **_ALIVE,
+            **KEEPALIVES,
             "application_name": options.pop("application_name", "scale"),
         },
         **options,

@@ -1,4 +1,4 @@
-"""The offer handler's calls to Mesos, each of which says whether it went through."""
+"""The offer handler's calls to Mesos: none raises what Mesos or the network causes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ class SchedulerDriver(Protocol):
 
 
 class Calls:
-    """A failed call is repeated by its healer, never here. `clock` is monotonic seconds."""
+    """A call that failed is repeated by its healer, never here; those that return a bool say whether it went through.
+
+    `clock` is monotonic seconds.
+    """
 
     def __init__(self, driver: SchedulerDriver, figures: Figures, clock: Callable[[], float]) -> None:
         self._driver, self._figures, self._clock = driver, figures, clock

@@ -35,8 +35,8 @@ from scale_worker.mesos import messages, reconciler
 from scale_worker.mesos.agents import Agents
 from scale_worker.mesos.assignment import Assignment
 from scale_worker.mesos.calls import Calls, SchedulerDriver
+from scale_worker.mesos.epoch import Epoch
 from scale_worker.mesos.figures import Figures
-from scale_worker.mesos.lead import Lead
 from scale_worker.mesos.messages import Event, ExecutorConfig
 from scale_worker.mesos.offer_pool import OfferPool
 from scale_worker.mesos.pace import Pace
@@ -104,7 +104,7 @@ class OfferHandler:
         self._pool, self._agents = OfferPool(), Agents()
         self._assignment = Assignment(config.executor, timedelta(seconds=config.reserve_after_s))
         self._figures, self._times = Figures(clock), Timetable(clock)
-        self._lead, self._calls = Lead(sessions, config.epoch, clock), Calls(driver, self._figures, clock)
+        self._epoch, self._calls = Epoch(sessions, config.epoch, clock), Calls(driver, self._figures, clock)
         self._acknowledge = acknowledge or self._calls.acknowledge
         self._update_pace, self._launch_pace = Pace(PART_S, *UPDATES_A_BATCH), Pace(PART_S, *LAUNCHES_A_ROUND)
         self._reconciler = Reconciler(config.reconcile_s)
@@ -256,7 +256,7 @@ class OfferHandler:
     def _write_facts(self) -> None:
         if not self._facts and not self._agents.has_news:
             return
-        with self._lead.transaction() as session:
+        with self._epoch.transaction() as session:
             ended = [job_exe_id for write in self._facts for job_exe_id in write(session)]
             if self._agents.has_news and self._agents.write(session, self._now()):
                 self._times.hasten("nodes")
@@ -287,7 +287,7 @@ class OfferHandler:
 
     def _apply(self, updates: Sequence[TaskUpdate]) -> Applied:
         try:
-            with self._lead.transaction() as session:
+            with self._epoch.transaction() as session:
                 return task_status.apply_updates(session, updates, self._now())
         except (DBAPIError, ValueError, TypeError) as error:
             if isinstance(error, OperationalError | InterfaceError) or getattr(error, "connection_invalidated", False):
@@ -303,7 +303,7 @@ class OfferHandler:
         bare = replace(
             updates[0], directory=None, outcome=None, outcome_file=None, message="its report could not be stored"
         )
-        with self._lead.transaction() as session:
+        with self._epoch.transaction() as session:
             return task_status.apply_updates(session, [bare], self._now())
 
     def _announce(self, ended: Sequence[int]) -> None:
@@ -316,7 +316,7 @@ class OfferHandler:
         if self._master is not None:
             self._reconcile()
         if due := self._due():
-            with self._lead.transaction() as session:
+            with self._epoch.transaction() as session:
                 unwanted, given_up = self._upkeep(session, due)
             self._usages = {} if "health" in due else self._usages
             self._kill(unwanted)
@@ -354,7 +354,7 @@ class OfferHandler:
         now = self._clock()
         suspects: list[tuple[str, str]] = []
         if lost := self._reconciler.due_agents(now):
-            with self._lead.transaction() as session:
+            with self._epoch.transaction() as session:
                 suspects += task_status.tasks_on(session, lost)
             self._reconciler.known(lost)
         suspects += self._reconciler.due_suspects(now)
@@ -363,7 +363,7 @@ class OfferHandler:
         if not self._reconciler.is_due(now):
             return
         before = self._now() - timedelta(seconds=self._reconciler.settle_s)
-        with self._lead.transaction() as session:
+        with self._epoch.transaction() as session:
             tasks = task_status.running_tasks(session, before)
         asked = [self._calls.reconcile(batch) for batch in [*reconciler.batches(tasks), []]]
         if all(asked):
@@ -377,14 +377,14 @@ class OfferHandler:
         master = self._master
         if self._times.take("head", HEAD_EVERY_S):
             self._assignment.head.lower(None)
-        self._has_work = self._assignment.head.find(session) and not self._lead.state.is_paused
+        self._has_work = self._assignment.head.find(session) and not self._epoch.state.is_paused
         self._is_dirty = self._is_dirty or (self._has_work and self._is_suppressed)
         beat = Heartbeat(
             hostname=self._config.hostname,
             master_hostname=master.master_hostname if master else "",
             master_port=master.master_port if master else 0,
             master_online=master is not None,
-            waiting=self._explain(session, self._lead.state.is_paused),
+            waiting=self._explain(session, self._epoch.state.is_paused),
             last_error=self._last_error,
             stats=self.figures(),
         )
@@ -407,8 +407,8 @@ class OfferHandler:
         began = self._clock()
         self._launch_pace.begin()
         try:
-            with self._lead.transaction() as session:
-                self._has_work = self._assignment.head.find(session) and not self._lead.state.is_paused
+            with self._epoch.transaction() as session:
+                self._has_work = self._assignment.head.find(session) and not self._epoch.state.is_paused
                 started = self._start(session) if self._has_work and self._pool else Started(())
         except SQLAlchemyError:
             self._is_dirty = True
@@ -447,7 +447,7 @@ class OfferHandler:
         for spec in specs:
             by_agent[self._assignment.launches[spec.job_exe_id].agent_id].append(spec)
         for agent_id, mine in by_agent.items():
-            self._lead.recheck()
+            self._epoch.recheck()
             self._launch_on(agent_id, mine)
 
     def _launch_on(self, agent_id: str, specs: Sequence[ExecutionSpec]) -> None:

@@ -18,7 +18,7 @@ import psycopg2
 from celery import Celery
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection
 
-from scale_core.db.session import QUEUE_CHANNEL, read_queue_news
+from scale_core.db.session import KEEPALIVES, QUEUE_CHANNEL, read_queue_news
 from scale_core.domain.task import TaskUpdate
 from scale_worker.mesos.messages import QueueChanged, parse_agents
 from scale_worker.mesos.wire import Refused
@@ -41,9 +41,7 @@ def connect(database_url: str, application_name: str) -> connection:
         database_url.replace("+psycopg2", "", 1),
         connect_timeout=5,
         application_name=application_name,
-        keepalives_idle=10,
-        keepalives_interval=5,
-        keepalives_count=3,
+        **KEEPALIVES,
     )
     made.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
     return made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import text
 
 from scale_core.db.session import make_engine
@@ -12,7 +14,8 @@ def test_a_machine_that_is_gone_without_a_word_is_noticed_by_both_sides(database
     engine = make_engine(sqlalchemy_url(database_url))
     try:
         with engine.connect() as connection:
-            ours = connection.connection.dbapi_connection.get_dsn_parameters()  # type: ignore[union-attr]
+            raw: Any = connection.connection.driver_connection
+            ours = raw.get_dsn_parameters()
             query = text("SELECT source FROM pg_settings WHERE name LIKE 'tcp_keepalives_%'")
             asked = connection.execute(query).scalars().all()
     finally:

@@ -1,4 +1,4 @@
-"""What whoever leads may still do: transactions in which nobody else can take the lead."""
+"""The epoch of whoever leads (leadership.py says who): transactions in which nobody else can begin the next one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from scale_core.services.scheduling import SchedulerState
 EPOCH_VALID_S = 1.0  # so long after a look a launch needs no further one: nobody is deposed that fast
 
 
-class Lead:
+class Epoch:
     """`state` is the scheduler's as of the begin of the newest transaction. `clock` is monotonic seconds."""
 
-    def __init__(self, sessions: Sessions, epoch: int | None, clock: Callable[[], float]) -> None:
-        """`epoch` is ours (scheduling.begin_epoch); None: nobody else can lead."""
-        self._sessions, self._epoch, self._clock = sessions, epoch, clock
+    def __init__(self, sessions: Sessions, number: int | None, clock: Callable[[], float]) -> None:
+        """`number` is that of scheduling.begin_epoch; None: nobody else can lead."""
+        self._sessions, self._number, self._clock = sessions, number, clock
         self._checked_at = 0.0
         self.state = SchedulerState(is_paused=False, framework_id=None)
 
@@ -27,10 +27,10 @@ class Lead:
     def transaction(self) -> Iterator[Session]:
         """Raises Deposed."""
         with transaction(self._sessions) as session:
-            if self._epoch is None:
+            if self._number is None:
                 self.state = scheduling.load_scheduler(session)
             else:
-                self.state = scheduling.check_epoch(session, self._epoch)
+                self.state = scheduling.check_epoch(session, self._number)
             self._checked_at = self._clock()
             yield session
 
