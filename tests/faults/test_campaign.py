@@ -23,6 +23,7 @@ SHORT = (
     "executor-killed-after-storing",
     "worker-killed",
     "master-killed",
+    "stream-cut",
     "agent-partitioned-and-lost",
 )
 # What Scale stands on: disks, mounts, locks, its database and its broker.
@@ -46,7 +47,7 @@ def test_each_kind_comes_before_any_comes_again() -> None:
 def test_a_short_campaign(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kinds = [*SHORT, *(kind for kind in SURROUNDINGS if kind in possible())]
     options = ["--count", str(len(kinds)), "--seed", str(SEED), "--patience", "60", "--keep", str(tmp_path)]
-    status = program.main([*options, "--no-browser", "--only", *kinds], prepared.system)
+    status = program.main([*options, "--only", *kinds], prepared.system)
 
     said = capsys.readouterr()
     assert status == 0, said.out[-5000:] + said.err[-5000:]
